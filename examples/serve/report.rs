@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::json;
-use wharf_registry::{Answered, BackendCall, GcReport, Metrics, Observer, RouteKind};
+use wharf_registry::{Answered, BackendCall, GcReport, Metrics, NotReady, Observer, RouteKind};
 
 use crate::arguments::Log;
 
@@ -87,11 +87,25 @@ impl Observer for Report {
         say(format_args!("serve: changes are recorded again"));
     }
 
+    fn reachable(&self, unreachable: Option<&NotReady>) {
+        self.metrics.reachable(unreachable);
+        match unreachable {
+            Some(reason) => say(format_args!("serve: not ready: {reason}")),
+            None => say(format_args!("serve: ready: the storage answers again")),
+        }
+    }
+
+    fn delivered(&self, subscriber: &str) {
+        self.metrics.delivered(subscriber);
+    }
+
     fn delivery_failed(&self, subscriber: &str, error: &wharf_content::Error) {
+        self.metrics.delivery_failed(subscriber, error);
         say(format_args!("serve: an event waits for {subscriber}: {error}"));
     }
 
     fn events_dropped(&self, subscriber: &str, count: u64) {
+        self.metrics.events_dropped(subscriber, count);
         say(format_args!(
             "serve: dropped {count} events that {subscriber} has not accepted"
         ));

@@ -56,6 +56,7 @@ pub(crate) async fn open_shared(
     let store = Store::open(&at, &StoreOptions::default().with_variables(variables)).await?;
     let mut options = ObjectOptions::default();
     options.reclamation.directory = at.directory().map(Path::to_owned);
+    options.clock = store.clock().cloned();
     let backend = ObjectBackend::open(database, Arc::clone(store.objects()), options).await?;
     Ok(backend)
 }

@@ -150,7 +150,7 @@ pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
 pub use fsck::{FsckFinding, FsckOptions, FsckReport};
 #[cfg(feature = "postgres")]
 pub use objects::ObjectTree;
-#[cfg(feature = "http")]
-pub use store::StoreTransport;
 #[cfg(feature = "store")]
 pub use store::{Store, StoreOptions, StoreUrl};
+#[cfg(feature = "http")]
+pub use store::{StoreClock, StoreTransport};

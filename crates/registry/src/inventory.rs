@@ -16,6 +16,11 @@ pub struct Inventory {
     pub uploads: usize,
     /// Bytes that were received in these sessions.
     pub uploading: u64,
+    /// Events that wait for a subscriber, once for each that they wait for.
+    pub events: u64,
+    /// Objects that nothing names any more and that a collection has yet to delete; 0 in an engine whose collection
+    /// deletes at once.
+    pub doomed: u64,
     /// Contents that this process has received or verified.
     pub verified: usize,
 }

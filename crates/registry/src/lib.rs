@@ -134,8 +134,8 @@ pub use auth::{Access, Action};
 pub use backend::{
     Backend, BackendCall, BlobRecord, Change, Commit, CommitId, Content, ContentId, Guard, Incoming,
     ManifestRecord, NewContent, OpenUpload, Outcome, Record, RecordKey, RecordRange, Records, Refusal,
-    SignedUrl, StoredContent, TokenSecret, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Usage,
-    Written,
+    RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload, UploadOwner, UploadSession, Uploads,
+    UploadsOf, Usage, Written,
 };
 pub use body::Body;
 pub use client::ClientAddress;

@@ -17,7 +17,7 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 
 use crate::{
-    BackendCall, Body, GcReport, RouteKind,
+    BackendCall, Body, GcReport, NotReady, RouteKind,
     backend::Hooks,
     body::{RequestBody, Wrapper},
     sync::LockExt as _,
@@ -74,6 +74,17 @@ pub trait Observer: Send + Sync {
         let _ = (report, duration);
     }
 
+    /// The backend does not answer, or answers again: [`Readiness::check`](crate::Readiness::check) has changed for that
+    /// reason. Called by [`Readiness`](crate::Readiness), with the reason or `None`.
+    fn reachable(&self, unreachable: Option<&NotReady>) {
+        let _ = unreachable;
+    }
+
+    /// The subscriber with this name has accepted an event.
+    fn delivered(&self, subscriber: &str) {
+        let _ = subscriber;
+    }
+
     /// The subscriber with this name has not accepted an event, or the outbox could not be read. The event is
     /// delivered again.
     fn delivery_failed(&self, subscriber: &str, error: &Error) {
@@ -113,6 +124,14 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn collected(&self, report: &GcReport, duration: Duration) {
         (**self).collected(report, duration);
+    }
+
+    fn reachable(&self, unreachable: Option<&NotReady>) {
+        (**self).reachable(unreachable);
+    }
+
+    fn delivered(&self, subscriber: &str) {
+        (**self).delivered(subscriber);
     }
 
     fn delivery_failed(&self, subscriber: &str, error: &Error) {

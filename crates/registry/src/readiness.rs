@@ -65,6 +65,21 @@ struct Failed {
     reason: String,
 }
 
+impl Failed {
+    /// Notes a look. Returns what there is to tell if enough looks have failed now, or none fails any more.
+    #[expect(clippy::option_option, reason = "there may be nothing to tell")]
+    fn note(&mut self, answered: Result<(), Error>) -> Option<Option<NotReady>> {
+        match answered {
+            Ok(()) => (std::mem::take(self).looks >= FAILURES).then_some(None),
+            Err(error) => {
+                self.looks = self.looks.saturating_add(1);
+                self.reason = error.to_string();
+                (self.looks == FAILURES).then(|| Some(NotReady::Unreachable(self.reason.clone())))
+            }
+        }
+    }
+}
+
 /// The reason why a registry is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -123,15 +138,11 @@ async fn look(registry: Registry, outlook: Arc<Outlook>) {
             let message = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
             Err(Error::new(ErrorKind::Timeout, message))
         });
+        let changed = outlook.failed.locked().note(answered);
+        if let Some(unreachable) = changed
+            && let Some(observer) = registry.state.observer()
         {
-            let mut failed = outlook.failed.locked();
-            match answered {
-                Ok(()) => *failed = Failed::default(),
-                Err(error) => {
-                    failed.looks = failed.looks.saturating_add(1);
-                    failed.reason = error.to_string();
-                }
-            }
+            observer.reachable(unreachable.as_ref());
         }
         sleep(INTERVAL).await;
     }

@@ -29,7 +29,9 @@ const COUNT: &str = "SELECT
      (SELECT count(*) FROM tags), (SELECT count(*) FROM manifests), (SELECT count(*) FROM blobs),
      (SELECT coalesce(sum(bytes), 0)::bigint FROM repository_usage),
      (SELECT count(*) FROM uploads WHERE repository IS NOT NULL),
-     (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository IS NOT NULL)";
+     (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository IS NOT NULL),
+     (SELECT coalesce(sum(last - accepted), 0)::bigint FROM event_positions WHERE accepted < last),
+     (SELECT count(*) FROM doomed)";
 
 /// The last count, and when it was begun.
 #[derive(Default)]
@@ -94,5 +96,7 @@ fn inventory(row: &Row) -> Result<Inventory, Error> {
     inventory.bytes = bytes(column(row, 4)?)?;
     inventory.uploads = number(5)?;
     inventory.uploading = bytes(column(row, 6)?)?;
+    inventory.events = bytes(column(row, 7)?)?;
+    inventory.doomed = bytes(column(row, 8)?)?;
     Ok(inventory)
 }

@@ -6,13 +6,11 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use wharf_content::Error;
-#[cfg(doc)]
-use wharf_content::ErrorKind;
+use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 use wharf_registry::{
     Backend, Commit, GcOptions, GcReport, Inventory, Outbox, Outcome, Record, RecordKey, RecordRange,
-    Records, RepositoryPath, TokenSecret, Usage,
+    Records, RepeatedCommits, RepositoryPath, TokenSecret, Usage,
 };
 
 use self::inventory::Counted;
@@ -33,6 +31,8 @@ struct Shared {
     options: ObjectOptions,
     writers: Writers,
     counted: Counted,
+    /// The id of the registry.
+    registry: u128,
 }
 
 /// The way in which objects are used. All processes of a registry should have the same.
@@ -55,6 +55,10 @@ pub struct ObjectOptions {
     /// objects is read through the registry.
     #[cfg(feature = "http")]
     pub signer: Option<Arc<dyn object_store::signer::Signer>>,
+    /// The clock of the store, [`Store::clock`](crate::Store::clock): a process whose own clock differs by more than 5 minutes is not
+    /// ready, since requests are signed with the time. `None` by default: clocks are not compared.
+    #[cfg(feature = "http")]
+    pub clock: Option<crate::StoreClock>,
 }
 
 impl Default for ObjectOptions {
@@ -66,6 +70,8 @@ impl Default for ObjectOptions {
             reclamation: Reclamation::default(),
             #[cfg(feature = "http")]
             signer: None,
+            #[cfg(feature = "http")]
+            clock: None,
         }
     }
 }
@@ -93,6 +99,7 @@ impl ObjectBackend {
             options,
             writers: Writers::default(),
             counted: Counted::default(),
+            registry,
         }));
         backend.count().await?;
         Ok(backend)
@@ -140,8 +147,19 @@ impl Backend for ObjectBackend {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let (database, store) = tokio::join!(self.database().check(), self.objects().ping());
-        database.and(store)
+        let (database, format) = tokio::join!(self.database().check(), self.objects().format());
+        database?;
+        let Some(format) = format? else {
+            let message = "the store has no v1/format any more: it has been emptied, or is another one";
+            return Err(Error::new(ErrorKind::Storage, message));
+        };
+        let belongs = format.check(self.0.registry);
+        belongs.inspect_err(|reason| self.database().forbid_changes(reason))?;
+        #[cfg(feature = "http")]
+        if let Some(clock) = &self.options().clock {
+            clock.check()?;
+        }
+        Ok(())
     }
 
     async fn token_secret(&self) -> Result<Option<TokenSecret>, Error> {
@@ -154,6 +172,10 @@ impl Backend for ObjectBackend {
 
     fn inventory(&self) -> Inventory {
         self.counted()
+    }
+
+    fn repeated_commits(&self) -> RepeatedCommits {
+        self.database().repeated_commits()
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {

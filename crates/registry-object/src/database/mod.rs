@@ -11,12 +11,15 @@ mod url;
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use wharf_content::{Error, ErrorKind};
-use wharf_registry::EventSignal;
+use wharf_registry::{EventSignal, RepeatedCommits};
 
 pub use self::url::DatabaseUrl;
 use self::{pool::Pool, tls::Tls};
@@ -36,9 +39,20 @@ pub struct Database {
     pool: Pool,
     /// The statement that begins a transaction.
     begin: String,
-    commits: AtomicU64,
+    commits: Commits,
+    /// The reason why this process must not change anything any more, once it was found.
+    outdated: OnceLock<String>,
     /// Given when this process has recorded events.
     events: EventSignal,
+}
+
+/// The commits of this process, counted.
+#[derive(Default)]
+struct Commits {
+    made: AtomicU64,
+    repeated: AtomicU64,
+    /// Those whose answer was lost.
+    lost: AtomicU64,
 }
 
 /// The way in which a database is used.
@@ -98,7 +112,8 @@ impl Database {
                 options.connections.max(1),
             ),
             begin: transaction::begin(options.request_time),
-            commits: AtomicU64::new(0),
+            commits: Commits::default(),
+            outdated: OnceLock::new(),
             events: EventSignal::default(),
             url: url.clone(),
             options,
@@ -130,12 +145,33 @@ impl Database {
 
     /// Asks whether changes can be committed now, for a process's readiness. One attempt on a connection of the pool.
     ///
+    /// If the tables have become those of a later release that forbids this one to write, all changes by this process fail from then on.
+    ///
     /// # Errors
     ///
     /// The reason why not.
     pub async fn check(&self) -> Result<(), Error> {
-        let transaction = self.begin(self.attempts().deadline).await?;
-        transaction.commit("commit an empty transaction").await
+        let transaction = self.begin_any(self.attempts().deadline).await?;
+        let usable = self.check_version(&transaction).await?;
+        transaction.commit("commit an empty transaction").await?;
+        usable.inspect_err(|reason| self.forbid_changes(reason))
+    }
+
+    /// Makes all changes by this process fail for this reason, until it is started again.
+    pub(crate) fn forbid_changes(&self, reason: &Error) {
+        let _ = self.outdated.set(reason.to_string()); // the first reason stays
+    }
+
+    /// Fails if this process must not change anything.
+    pub(crate) fn allow_change(&self) -> Result<(), Error> {
+        match self.outdated.get() {
+            None => Ok(()),
+            // For clients as an engine that is away: another process serves them.
+            Some(reason) => Err(Error::new(
+                ErrorKind::Denied,
+                format!("this process must not change anything: {reason}"),
+            )),
+        }
     }
 
     /// See [`DatabaseOptions::grace`].
@@ -145,7 +181,24 @@ impl Database {
 
     /// Counts a commit, and returns how many this process has made.
     pub(crate) fn count_commit(&self) -> u64 {
-        self.commits.fetch_add(1, Ordering::Relaxed) + 1
+        self.commits.made.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Counts an attempt of a commit that is made again.
+    pub(crate) fn count_repetition(&self) {
+        self.commits.repeated.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a commit that an attempt found made.
+    pub(crate) fn count_lost_answer(&self) {
+        self.commits.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The commits that this process has repeated.
+    #[must_use]
+    pub fn repeated_commits(&self) -> RepeatedCommits {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RepeatedCommits::new(count(&self.commits.repeated), count(&self.commits.lost))
     }
 
     pub(crate) const fn event_signal(&self) -> &EventSignal {

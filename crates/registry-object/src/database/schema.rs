@@ -44,6 +44,15 @@ impl Database {
         }
     }
 
+    /// Whether this release may still change what is in the tables.
+    pub(super) async fn check_version(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Result<(), Error>, Error> {
+        let found = current(transaction).await?;
+        Ok(found.is_usable().map(drop))
+    }
+
     async fn try_migrate(&self) -> Result<(), Error> {
         let deadline = tokio::time::Instant::now() + TIME;
         let transaction = self.begin(deadline).await?;

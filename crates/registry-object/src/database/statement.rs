@@ -128,6 +128,7 @@ impl Database {
         deadline: Instant,
         statements: &[Statement],
     ) -> Result<Vec<Vec<Row>>, Error> {
+        self.allow_change()?;
         let connection = self.pool.connection(deadline).await?;
         let parameters: Vec<_> = statements.iter().map(Statement::parameters).collect();
         let queries = statements.iter().zip(&parameters).map(|(statement, parameters)| {

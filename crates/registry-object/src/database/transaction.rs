@@ -115,6 +115,12 @@ impl Database {
     /// Begins a transaction at READ COMMITTED, whose statements, locks and pauses end with the request's time, and
     /// whose commit waits for the disk.
     pub(crate) async fn begin(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
+        self.allow_change()?;
+        self.begin_any(deadline).await
+    }
+
+    /// As [`Database::begin`], for a transaction that changes nothing.
+    pub(super) async fn begin_any(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
         loop {
             let connection = self.pool.connection(deadline).await?;
             let begun = within(

@@ -105,6 +105,7 @@ impl Outbox for Database {
     }
 
     async fn claim(&self, subscriber: &str, lease: Duration, limit: usize) -> Result<Claimed, Error> {
+        self.allow_change()?;
         let token = random()?;
         let (seconds, most) = (lease.as_secs_f64(), count(limit));
         let parameters = [

@@ -13,13 +13,21 @@ const MAX_FORMAT: u64 = 64 * 1024;
 
 /// The content of `v1/format`. Members that are not known are ignored.
 #[derive(Serialize, Deserialize)]
-struct Format {
+struct Found {
+    reader: u32,
+    writer: u32,
+    /// 32 hexadecimal digits.
+    registry: String,
+}
+
+/// The format of a store.
+pub(crate) struct Format {
     /// The oldest version that a process must know to read the objects.
     reader: u32,
     /// The oldest version that a process must know to write objects.
     writer: u32,
-    /// The id of the registry, 32 hexadecimal digits.
-    registry: String,
+    /// The id of the registry.
+    registry: u128,
 }
 
 impl Objects {
@@ -27,8 +35,8 @@ impl Objects {
     /// none and `may_begin`.
     pub(crate) async fn check_format(&self, registry: u128, may_begin: bool) -> Result<(), Error> {
         let path = self.below(["v1", "format"]);
-        if self.find_format(registry).await? {
-            return Ok(());
+        if let Some(found) = self.format().await? {
+            return found.check(registry);
         }
         if !may_begin {
             let message = format!(
@@ -36,7 +44,7 @@ impl Objects {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let format = Format {
+        let format = Found {
             reader: VERSION,
             writer: VERSION,
             registry: format!("{registry:032x}"),
@@ -48,55 +56,57 @@ impl Objects {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(failure) => return Err(failed("write the format of the store", &failure)),
         }
-        if self.find_format(registry).await? {
-            return Ok(());
+        if let Some(found) = self.format().await? {
+            return found.check(registry);
         }
         let message = format!("the store does not return {path}, which was just written");
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
-    /// Whether the store answers.
-    pub(crate) async fn ping(&self) -> Result<(), Error> {
-        match self.store.head(&self.below(["v1", "format"])).await {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failed("look up the format of the store", &failure)),
-        }
-    }
-
-    /// Whether the store has a format, which must be that of the registry with this id.
-    async fn find_format(&self, registry: u128) -> Result<bool, Error> {
+    /// The format of the store, if it has one.
+    pub(crate) async fn format(&self) -> Result<Option<Format>, Error> {
         const DOING: &str = "read the format of the store";
         let path = self.below(["v1", "format"]);
         let found = match self.store.get(&path).await {
             Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(failure) => return Err(failed(DOING, &failure)),
         };
         let corrupt = |reason: &dyn std::fmt::Display| {
-            Error::new(
-                ErrorKind::Corrupt,
-                format!("{path} of the store cannot be read: {reason}"),
-            )
+            let message = format!("{path} of the store cannot be read: {reason}");
+            Error::new(ErrorKind::Corrupt, message)
         };
         if found.meta.size > MAX_FORMAT {
             return Err(corrupt(&"it is too large"));
         }
         let bytes = found.bytes().await.map_err(|failure| failed(DOING, &failure))?;
-        let format: Format = serde_json::from_slice(&bytes).map_err(|error| corrupt(&error))?;
-        let id = u128::from_str_radix(&format.registry, 16).map_err(|error| corrupt(&error))?;
-        if id != registry {
+        let found: Found = serde_json::from_slice(&bytes).map_err(|error| corrupt(&error))?;
+        let id = u128::from_str_radix(&found.registry, 16).map_err(|error| corrupt(&error))?;
+        Ok(Some(Format {
+            reader: found.reader,
+            writer: found.writer,
+            registry: id,
+        }))
+    }
+}
+
+impl Format {
+    /// Fails unless the store belongs to the registry with this id, and this release may read and write it.
+    pub(crate) fn check(&self, registry: u128) -> Result<(), Error> {
+        if self.registry != registry {
             let message = format!(
-                "the store belongs to registry {id:032x}, and the database to registry {registry:032x}: one of the two is another registry's"
+                "the store belongs to registry {:032x}, and the database to registry {registry:032x}: one of the two is another registry's",
+                self.registry
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        if format.reader > VERSION || format.writer > VERSION {
+        if self.reader > VERSION || self.writer > VERSION {
             let message = format!(
                 "the store has a layout that no release before version {} may write, and this release has version {VERSION}: run a newer release",
-                format.writer.max(format.reader)
+                self.writer.max(self.reader)
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        Ok(true)
+        Ok(())
     }
 }

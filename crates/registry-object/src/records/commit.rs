@@ -67,7 +67,10 @@ impl Database {
                     }
                     return Ok(made);
                 }
-                Err(failure) => attempts.again(failure).await?,
+                Err(failure) => {
+                    attempts.again(failure).await?;
+                    self.count_repetition();
+                }
             }
         }
     }
@@ -80,9 +83,11 @@ impl Database {
         content: Linked<'_>,
     ) -> Result<Made, Error> {
         let transaction = self.begin(attempts.deadline).await?;
-        let made = match Locked::take(&transaction, repository, commit).await? {
-            Some(locked) => locked.make(&transaction, commit, content).await?,
-            None => Made::Outcome(Outcome::Committed),
+        let made = if let Some(locked) = Locked::take(&transaction, repository, commit).await? {
+            locked.make(&transaction, commit, content).await?
+        } else {
+            self.count_lost_answer();
+            Made::Outcome(Outcome::Committed)
         };
         match made {
             Made::Outcome(Outcome::Committed) => transaction.commit(DOING).await?,

@@ -1,6 +1,8 @@
 //! Object stores: where the bytes of a registry are.
 
 mod check;
+#[cfg(feature = "http")]
+mod clock;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod cloud;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
@@ -21,9 +23,9 @@ use wharf_content::Error;
 
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 use self::concealed::Concealed;
-#[cfg(feature = "http")]
-pub use self::transport::StoreTransport;
 use self::url::Location;
+#[cfg(feature = "http")]
+pub use self::{clock::StoreClock, transport::StoreTransport};
 pub use self::{options::StoreOptions, url::StoreUrl};
 use crate::store_error;
 
@@ -50,6 +52,8 @@ pub struct Store {
     multipart: Option<Arc<dyn MultipartStore>>,
     #[cfg(feature = "http")]
     signer: Option<Arc<dyn Signer>>,
+    #[cfg(feature = "http")]
+    clock: Option<StoreClock>,
 }
 
 impl Store {
@@ -101,6 +105,8 @@ impl Store {
             multipart: None,
             #[cfg(feature = "http")]
             signer: None,
+            #[cfg(feature = "http")]
+            clock: None,
         }
     }
 
@@ -138,6 +144,13 @@ impl Store {
         self.signer.as_ref()
     }
 
+    /// The clock of its server; `None` for a directory.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub const fn clock(&self) -> Option<&StoreClock> {
+        self.clock.as_ref()
+    }
+
     /// The error of an operation on this store, such as `("read", "v1/data/…")`. It names the store, the operation, the
     /// object and the reason, and has nothing of the server's text but the code of its error.
     ///
@@ -148,7 +161,11 @@ impl Store {
     }
 
     #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
-    fn cloud<T: ObjectStore + MultipartStore + Signer>(url: &StoreUrl, store: T) -> Self {
+    fn cloud<T: ObjectStore + MultipartStore + Signer>(
+        url: &StoreUrl,
+        options: &StoreOptions,
+        store: T,
+    ) -> Self {
         let address: Arc<str> = url.to_string().into();
         let store = Arc::new(Concealed::new(&address, store, url.prefix()));
         Self {
@@ -156,6 +173,7 @@ impl Store {
             objects: Arc::<Concealed<T>>::clone(&store),
             multipart: Some(Arc::<Concealed<T>>::clone(&store)),
             signer: Some(store),
+            clock: Some(options.transport.clock().clone()),
         }
     }
 }

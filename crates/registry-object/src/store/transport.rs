@@ -27,6 +27,8 @@ use wharf_http::{
     ResponseBody, Timeouts, TlsSettings,
 };
 
+use super::StoreClock;
+
 /// The most bytes that are read of an answer that tells an error.
 const MAX_ERROR: usize = 16 * 1024;
 /// The time to connect to a store.
@@ -46,6 +48,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct StoreTransport {
     connect: Arc<dyn Connect>,
     tls: Arc<TlsSettings>,
+    clock: StoreClock,
 }
 
 impl StoreTransport {
@@ -73,7 +76,13 @@ impl StoreTransport {
         Self {
             connect: Arc::new(connect),
             tls: Arc::new(tls),
+            clock: StoreClock::default(),
         }
+    }
+
+    /// The clock of the store that this transport reaches.
+    pub(super) const fn clock(&self) -> &StoreClock {
+        &self.clock
     }
 }
 
@@ -152,6 +161,9 @@ impl Service {
             },
         };
         let (parts, body) = service.call(request).await?.into_parts();
+        if let Some(date) = parts.headers.get(http::header::DATE) {
+            self.transport.clock.note(date.as_bytes());
+        }
         let body = if parts.status.is_success() {
             HttpResponseBody::new(Answer(Mutex::new(body)))
         } else {

@@ -17,6 +17,7 @@ mod fsck;
 mod migrations;
 mod races;
 mod records;
+mod releases;
 mod secrets;
 mod stage;
 mod stalls;

@@ -137,3 +137,21 @@ pub enum Refusal {
     /// The content that was to be linked is not there any more.
     Content,
 }
+
+/// The commits that an engine has repeated since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RepeatedCommits {
+    /// Attempts after the first: others were in the way, or the connection broke.
+    pub repeated: u64,
+    /// Commits whose answer was lost: a later attempt found them made.
+    pub lost: u64,
+}
+
+impl RepeatedCommits {
+    /// These numbers.
+    #[must_use]
+    pub const fn new(repeated: u64, lost: u64) -> Self {
+        Self { repeated, lost }
+    }
+}

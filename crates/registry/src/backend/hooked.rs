@@ -9,8 +9,8 @@ use wharf_reference::Digest;
 
 use super::{
     Backend, BackendCall, Commit, Content, Incoming, NewContent, OpenUpload, Outcome, Record, RecordKey,
-    RecordRange, Records, SignedUrl, StoredContent, TokenSecret, Upload, UploadSession, Uploads, UploadsOf,
-    Usage, Written,
+    RecordRange, Records, RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload, UploadSession,
+    Uploads, UploadsOf, Usage, Written,
 };
 use crate::{GcOptions, GcReport, Inventory, Outbox, RepositoryPath};
 
@@ -232,6 +232,10 @@ impl<B: Backend + ?Sized, H: Hooks> Backend for Hooked<B, H> {
 
     fn inventory(&self) -> Inventory {
         self.backend.inventory()
+    }
+
+    fn repeated_commits(&self) -> RepeatedCommits {
+        self.backend.repeated_commits()
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {

@@ -17,7 +17,7 @@ use wharf_content::Error;
 pub(crate) use self::hooked::{Hooked, Hooks};
 pub use self::{
     call::BackendCall,
-    commit::{Change, Commit, CommitId, Guard, Outcome, Refusal},
+    commit::{Change, Commit, CommitId, Guard, Outcome, Refusal, RepeatedCommits},
     content::{Content, ContentId, NewContent, StoredContent},
     record::{BlobRecord, ManifestRecord, Record, RecordKey},
     records::{RecordRange, Records, Usage},
@@ -75,6 +75,11 @@ pub trait Backend: Records + Content + Uploads {
     /// The number of things that are stored. Must not wait: an engine that has to ask for them returns what it
     /// has counted last.
     fn inventory(&self) -> Inventory;
+
+    /// The commits that the engine has repeated in this process. Must not wait. By default there are none.
+    fn repeated_commits(&self) -> RepeatedCommits {
+        RepeatedCommits::default()
+    }
 
     /// The outbox to which the events of commits go; `None`, as by default, if the engine ignores them.
     fn outbox(&self) -> Option<&dyn Outbox> {

@@ -241,6 +241,8 @@ impl<S: Storage + 'static> Engine<S> {
             bytes: totals.bytes.load(Ordering::Relaxed),
             uploads,
             uploading,
+            events: self.outbox.len(),
+            doomed: 0,
             verified: self.verified.locked().len(),
         }
     }

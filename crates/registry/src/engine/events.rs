@@ -83,6 +83,16 @@ impl MemoryOutbox {
         self.signal.notify();
     }
 
+    /// The number of events that wait, once for each subscriber.
+    pub(super) fn len(&self) -> u64 {
+        let waiting = self.waiting.locked();
+        waiting
+            .queues
+            .values()
+            .map(|queue| queue.events.len() as u64)
+            .sum()
+    }
+
     fn with<T>(&self, subscriber: &str, then: impl FnOnce(&mut Queue) -> T) -> Option<T> {
         let mut waiting = self.waiting.locked();
         waiting.queues.get_mut(subscriber).map(then)

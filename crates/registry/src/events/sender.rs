@@ -92,6 +92,9 @@ impl Sender {
             };
             match delivered.unwrap_or_else(late) {
                 Ok(Delivery::Accepted) => {
+                    if let Some(observer) = self.state.observer() {
+                        observer.delivered(&self.name);
+                    }
                     let number = event.number.unwrap_or_default();
                     if !outbox.acknowledge(claim, number, LEASE).await? {
                         return Ok(Round::Done);

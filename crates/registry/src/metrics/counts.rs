@@ -24,6 +24,18 @@ pub(super) struct Counts {
     pub(super) failing: bool,
     pub(super) failures: u64,
     pub(super) collections: Collections,
+    /// Whether the backend does not answer.
+    pub(super) unreachable: bool,
+    /// By subscriber.
+    pub(super) deliveries: BTreeMap<String, Deliveries>,
+}
+
+/// The events for a subscriber.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    pub(super) accepted: u64,
+    pub(super) failed: u64,
+    pub(super) dropped: u64,
 }
 
 #[derive(Default)]
@@ -40,6 +52,8 @@ pub(super) struct Collections {
     pub(super) blobs: u64,
     pub(super) contents: u64,
     pub(super) bytes: u64,
+    /// Objects that could not be deleted.
+    pub(super) objects: u64,
     pub(super) durations: Histogram<Seconds>,
     /// When the last one ended well.
     pub(super) last: Option<Instant>,

@@ -15,10 +15,10 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 
 use self::{
-    counts::{Collections, Counts},
+    counts::{Collections, Counts, Deliveries},
     labels::{handler, kind, method},
 };
-use crate::{Answered, BackendCall, GcReport, Observer, Registry, RouteKind, sync::LockExt as _};
+use crate::{Answered, BackendCall, GcReport, NotReady, Observer, Registry, RouteKind, sync::LockExt as _};
 
 /// Counters of a registry in Prometheus' text format. An [`Observer`] that counts; clones share the counts.
 ///
@@ -31,14 +31,21 @@ use crate::{Answered, BackendCall, GcReport, Observer, Registry, RouteKind, sync
 /// | `wharf_received_bytes_total`, `wharf_sent_bytes_total` | | bytes of bodies |
 /// | `wharf_store_requests_total` | op, outcome | calls of the backend |
 /// | `wharf_store_seconds` | op | time of these; that of `write` is as long as a client sends |
+/// | `wharf_commit_seconds` | | time of commits, with or without content |
+/// | `wharf_commit_repeated_total`, `wharf_commit_lost_total` | | attempts of commits that the engine made again, and those of them whose first attempt had been made; [`Backend::repeated_commits`](crate::Backend::repeated_commits) |
+/// | `wharf_backend_reachable` | | whether the backend answers, where [`Readiness`](crate::Readiness) watches it |
 /// | `wharf_storage_failing`, `wharf_storage_failures_total` | | whether changes fail, and how often they began to |
 /// | `wharf_corrupt_total` | | contents that were found corrupt |
 /// | `wharf_gc_runs_total`, `wharf_gc_removed_total`, `wharf_gc_bytes_total`, `wharf_gc_seconds` | kind | collections of garbage, and what they removed |
+/// | `wharf_gc_failed_objects_total` | | objects that collections could not delete; a later one tries again |
+/// | `wharf_gc_doomed` | | objects that wait for their deletion; [`Registry::inventory`] |
 /// | `wharf_gc_age_seconds` | | time since the last one ended well; absent before the first |
+/// | `wharf_events_delivered_total`, `wharf_events_failed_total`, `wharf_events_dropped_total`, `registry_notifications_events_total` | subscriber; endpoint, type | events that a subscriber has accepted, attempts that failed, events that were given up |
+/// | `wharf_events_pending`, `registry_notifications_pending_total` | | events that wait; [`Registry::inventory`] |
 /// | `wharf_repositories`, `wharf_tags`, `wharf_manifests`, `wharf_blobs`, `wharf_bytes`, `wharf_uploads`, `wharf_uploading_bytes` | | [`Registry::inventory`] |
 ///
-/// The families `registry_http_*` have the names and labels of Docker's registry. All labels have few values, none
-/// of which a client chooses.
+/// The families `registry_http_*` and `registry_notifications_*` have the names and labels of Docker's registry; of the
+/// latter, `Failures` are also what it counts as `Errors`. All labels have few values, none of which a client chooses.
 ///
 /// ```
 /// use wharf_registry::{Metrics, Registry};
@@ -61,7 +68,17 @@ impl Metrics {
     /// All families, for the `Content-Type` `text/plain; version=0.0.4`. The inventory is this registry's.
     #[must_use]
     pub fn text(&self, registry: &Registry) -> String {
-        text::render(&self.0.locked(), &registry.inventory())
+        let commits = registry.state.backend.repeated_commits();
+        text::render(&self.0.locked(), &registry.inventory(), commits)
+    }
+
+    fn deliveries(&self, subscriber: &str, count: impl FnOnce(&mut Deliveries)) {
+        let mut counts = self.0.locked();
+        if let Some(deliveries) = counts.deliveries.get_mut(subscriber) {
+            count(deliveries);
+        } else {
+            count(counts.deliveries.entry(subscriber.to_owned()).or_default());
+        }
     }
 }
 
@@ -118,6 +135,22 @@ impl Observer for Metrics {
     fn collected(&self, report: &GcReport, duration: Duration) {
         self.0.locked().collections.add(report, duration);
     }
+
+    fn reachable(&self, unreachable: Option<&NotReady>) {
+        self.0.locked().unreachable = unreachable.is_some();
+    }
+
+    fn delivered(&self, subscriber: &str) {
+        self.deliveries(subscriber, |deliveries| deliveries.accepted += 1);
+    }
+
+    fn delivery_failed(&self, subscriber: &str, _: &Error) {
+        self.deliveries(subscriber, |deliveries| deliveries.failed += 1);
+    }
+
+    fn events_dropped(&self, subscriber: &str, count: u64) {
+        self.deliveries(subscriber, |deliveries| deliveries.dropped += count);
+    }
 }
 
 impl Collections {
@@ -127,6 +160,7 @@ impl Collections {
         self.blobs += report.blobs;
         self.contents += report.content;
         self.bytes += report.bytes;
+        self.objects += report.failed;
         self.durations.add(duration.as_secs_f64());
         self.last = Some(tokio::time::Instant::now());
     }

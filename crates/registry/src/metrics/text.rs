@@ -3,18 +3,20 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    counts::{Collections, Counts},
+    counts::{Collections, Counts, Deliveries},
     histogram::{Bounds, Histogram, Seconds},
     labels::{endpoint, upper},
 };
-use crate::Inventory;
+use crate::{Inventory, RepeatedCommits};
 
-pub(super) fn render(counts: &Counts, inventory: &Inventory) -> String {
+pub(super) fn render(counts: &Counts, inventory: &Inventory, commits: RepeatedCommits) -> String {
     let mut text = Text(String::new());
     requests(&mut text, counts);
     familiar(&mut text, counts);
     storage(&mut text, counts);
+    self::commits(&mut text, counts, commits);
     collections(&mut text, &counts.collections);
+    events(&mut text, counts, inventory.events);
     stored(&mut text, inventory);
     text.0
 }
@@ -144,6 +146,9 @@ fn storage(text: &mut Text, counts: &Counts) {
     for (call, histogram) in &counts.call_durations {
         text.histogram(name, &format!("op=\"{call}\""), histogram);
     }
+    let reachable = u8::from(!counts.unreachable);
+    let help = "Whether the backend answers.";
+    text.one("wharf_backend_reachable", "gauge", help, reachable);
     let failing = u8::from(counts.failing);
     text.one(
         "wharf_storage_failing",
@@ -155,6 +160,72 @@ fn storage(text: &mut Text, counts: &Counts) {
     text.one("wharf_storage_failures_total", "counter", help, counts.failures);
     let help = "Content that was found corrupt.";
     text.one("wharf_corrupt_total", "counter", help, counts.corrupt);
+}
+
+fn commits(text: &mut Text, counts: &Counts, repeated: RepeatedCommits) {
+    let mut durations = Histogram::<Seconds>::default();
+    for call in ["commit", "link"] {
+        if let Some(histogram) = counts.call_durations.get(call) {
+            durations.merge(histogram);
+        }
+    }
+    let name = "wharf_commit_seconds";
+    text.family(name, "histogram", "Times of commits.");
+    text.histogram(name, "", &durations);
+    let help = "Attempts of commits that were made again.";
+    text.one("wharf_commit_repeated_total", "counter", help, repeated.repeated);
+    let help = "Commits whose answer was lost, and that had been made.";
+    text.one("wharf_commit_lost_total", "counter", help, repeated.lost);
+}
+
+fn events(text: &mut Text, counts: &Counts, pending: u64) {
+    type Count = fn(&Deliveries) -> u64;
+    let families: [(&str, &str, Count); 3] = [
+        (
+            "wharf_events_delivered_total",
+            "Events that a subscriber has accepted.",
+            |deliveries| deliveries.accepted,
+        ),
+        (
+            "wharf_events_failed_total",
+            "Deliveries of events that failed.",
+            |deliveries| deliveries.failed,
+        ),
+        (
+            "wharf_events_dropped_total",
+            "Events that were given up.",
+            |deliveries| deliveries.dropped,
+        ),
+    ];
+    for (name, help, count) in families {
+        text.family(name, "counter", help);
+        for (subscriber, deliveries) in &counts.deliveries {
+            let labels = format!("subscriber=\"{}\"", escaped(subscriber));
+            text.sample(name, &labels, count(deliveries));
+        }
+    }
+    let help = "Events that wait for a subscriber.";
+    text.one("wharf_events_pending", "gauge", help, pending);
+    let name = "registry_notifications_events_total";
+    text.family(name, "counter", "The number of total events");
+    for (subscriber, deliveries) in &counts.deliveries {
+        for (kind, count) in [
+            ("Failures", deliveries.failed),
+            ("Successes", deliveries.accepted),
+        ] {
+            let labels = format!("endpoint=\"{}\",type=\"{kind}\"", escaped(subscriber));
+            text.sample(name, &labels, count);
+        }
+    }
+    let help = "The gauge of pending events in queue";
+    text.one("registry_notifications_pending_total", "gauge", help, pending);
+}
+
+/// The name of a subscriber as the value of a label.
+fn escaped(name: &str) -> String {
+    name.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 fn collections(text: &mut Text, collections: &Collections) {
@@ -169,6 +240,13 @@ fn collections(text: &mut Text, collections: &Collections) {
     text.sample(name, "kind=\"content\"", collections.contents);
     let help = "Bytes of contents that were collected.";
     text.one("wharf_gc_bytes_total", "counter", help, collections.bytes);
+    let help = "Objects that could not be deleted.";
+    text.one(
+        "wharf_gc_failed_objects_total",
+        "counter",
+        help,
+        collections.objects,
+    );
     let name = "wharf_gc_seconds";
     text.family(name, "histogram", "Times of collections.");
     text.histogram(name, "", &collections.durations);
@@ -200,6 +278,11 @@ fn stored(text: &mut Text, inventory: &Inventory) {
             "wharf_bytes",
             "Bytes of manifests and blobs, once per repository.",
             inventory.bytes,
+        ),
+        (
+            "wharf_gc_doomed",
+            "Objects that wait for their deletion.",
+            inventory.doomed,
         ),
         (
             "wharf_uploads",

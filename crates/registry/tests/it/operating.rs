@@ -1,12 +1,22 @@
 //! Readiness and metrics.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use tokio::time::sleep;
-use wharf_content::ErrorKind;
-use wharf_registry::{BackendFaults, GcOptions, MemoryBackend, Metrics, NotReady, Readiness, Registry};
+use wharf_content::{Error, ErrorKind};
+use wharf_registry::{
+    BackendFaults, Delivery, Event, GcOptions, GcReport, MemoryBackend, Metrics, NotReady, Observer,
+    Readiness, Registry, Subscriber,
+};
 
-use crate::wire::{ask, get, push_blob, push_image};
+use crate::wire::{ask, digest, get, push_blob, push_image};
 
 async fn faulty() -> (Registry, BackendFaults) {
     let (backend, faults) = BackendFaults::around(MemoryBackend::default());
@@ -57,6 +67,43 @@ async fn a_registry_is_not_ready_after_three_looks_that_failed_until_one_is_answ
     assert_eq!(after(60).await, Err(NotReady::Draining));
 }
 
+/// Notes what it is told of the backend.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<Option<String>>>>);
+
+impl Observer for Told {
+    fn reachable(&self, unreachable: Option<&NotReady>) {
+        self.0.lock().unwrap().push(unreachable.map(ToString::to_string));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_once_that_the_backend_is_away_and_once_that_it_is_back() {
+    let (registry, faults) = faulty().await;
+    let told = Told::default();
+    let registry = registry.with_observer(told.clone());
+    let _readiness = Readiness::watch(&registry);
+    let after = async |seconds: u64| {
+        sleep(Duration::from_millis(seconds * 1000 + 1)).await;
+        told.0.lock().unwrap().clone()
+    };
+    assert_eq!(after(60).await, []);
+    faults.fail_all(ErrorKind::Network);
+    assert_eq!(after(6).await, [], "two looks");
+    let away = after(3).await;
+    assert!(
+        matches!(away.as_slice(), [Some(reason)] if reason.contains("ping fails")),
+        "{away:?}"
+    );
+    assert_eq!(after(600).await, away, "it is still away");
+    faults.heal();
+    assert_eq!(after(600).await, [away[0].clone(), None]);
+    faults.fail_all(ErrorKind::Network);
+    assert_eq!(after(6).await.len(), 2);
+    faults.heal();
+    assert_eq!(after(60).await.len(), 2, "it was ready all the time");
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_looks_when_nobody_asks_any_more() {
     let (registry, faults) = faulty().await;
@@ -102,6 +149,8 @@ async fn requests_have_the_names_of_docker_registry_and_our_own() {
         "registry_http_request_size_bytes_count{handler=\"manifest\"} 2",
         "registry_http_response_size_bytes_count{handler=\"tags\"} 1",
         "wharf_store_requests_total{op=\"write\",outcome=\"ok\"} 3",
+        "wharf_store_seconds_count{op=\"write\"} 3",
+        "wharf_commit_seconds_count 3",
         "wharf_storage_failing 0",
         "wharf_gc_runs_total{outcome=\"ok\"} 0",
         "wharf_tags 1",
@@ -152,6 +201,81 @@ async fn metrics_tell_how_the_storage_does() {
     has("wharf_gc_bytes_total 15");
     has("wharf_gc_age_seconds 0");
     has("wharf_blobs 0");
+}
+
+/// Refuses so many events, then accepts.
+struct Reluctant(AtomicU32);
+
+#[async_trait]
+impl Subscriber for Reluctant {
+    async fn deliver(&self, _: &Event) -> Result<Delivery, Error> {
+        let left = |count: u32| count.checked_sub(1);
+        match self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
+            Ok(_) => Err(Error::new(ErrorKind::Server, "not now")),
+            Err(_) => Ok(Delivery::Accepted),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_tell_what_becomes_of_events() {
+    let metrics = Metrics::default();
+    let registry = Registry::memory().with_observer(metrics.clone());
+    let registry = registry
+        .with_subscriber("a \"hook\"", Reluctant(AtomicU32::new(2)))
+        .await
+        .unwrap();
+    let has = |expected: &str| {
+        let text = metrics.text(&registry);
+        assert!(
+            samples(&text).iter().any(|line| line == expected),
+            "{expected}\n{text}"
+        );
+    };
+    let push = format!("/v2/a/blobs/uploads/?digest={}", digest(b"layer"));
+    let push = http::Request::post(push).body("layer".to_owned()).unwrap();
+    assert_eq!(registry.handle(push).await.status(), 201);
+    has("wharf_events_pending 1");
+    has("registry_notifications_pending_total 1");
+    let delivering = registry.clone();
+    let delivering = tokio::spawn(async move { delivering.deliver_events().await });
+    sleep(Duration::from_secs(60)).await;
+    delivering.abort();
+    has("wharf_events_pending 0");
+    has("registry_notifications_pending_total 0");
+    has("wharf_events_failed_total{subscriber=\"a \\\"hook\\\"\"} 2");
+    has("wharf_events_delivered_total{subscriber=\"a \\\"hook\\\"\"} 1");
+    has("registry_notifications_events_total{endpoint=\"a \\\"hook\\\"\",type=\"Failures\"} 2");
+    has("registry_notifications_events_total{endpoint=\"a \\\"hook\\\"\",type=\"Successes\"} 1");
+    metrics.events_dropped("other", 7);
+    has("wharf_events_dropped_total{subscriber=\"other\"} 7");
+}
+
+#[tokio::test]
+async fn metrics_tell_of_objects_that_are_left_and_of_a_backend_that_is_away() {
+    let (metrics, registry) = (Metrics::default(), Registry::memory());
+    let has = |expected: &str| {
+        let text = metrics.text(&registry);
+        assert!(
+            samples(&text).iter().any(|line| line == expected),
+            "{expected}\n{text}"
+        );
+    };
+    has("wharf_gc_failed_objects_total 0");
+    has("wharf_gc_doomed 0");
+    has("wharf_commit_repeated_total 0");
+    has("wharf_commit_lost_total 0");
+    let mut report = GcReport::default();
+    report.failed = 3;
+    for expected in [3, 6] {
+        metrics.collected(&report, Duration::ZERO);
+        has(&format!("wharf_gc_failed_objects_total {expected}"));
+    }
+    has("wharf_backend_reachable 1");
+    metrics.reachable(Some(&NotReady::Unreachable("gone".to_owned())));
+    has("wharf_backend_reachable 0");
+    metrics.reachable(None);
+    has("wharf_backend_reachable 1");
 }
 
 /// However many names and methods clients make up.

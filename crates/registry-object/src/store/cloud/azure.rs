@@ -52,5 +52,5 @@ pub(in crate::store) fn azure(
             "check the account, its key, and the files that variables name",
         )
     })?;
-    Ok(Store::cloud(url, store))
+    Ok(Store::cloud(url, options, store))
 }

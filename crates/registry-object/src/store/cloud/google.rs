@@ -31,5 +31,5 @@ pub(in crate::store) fn google(url: &StoreUrl, bucket: &str, options: &StoreOpti
     let store = builder
         .build()
         .map_err(|_| unusable(url, "check the files of keys that variables name"))?;
-    Ok(Store::cloud(url, store))
+    Ok(Store::cloud(url, options, store))
 }

@@ -61,7 +61,7 @@ pub(in crate::store) fn s3(url: &StoreUrl, bucket: &str, options: &StoreOptions)
                 "check the key, the region, and the files that variables name",
             )
         })?;
-    Ok(Store::cloud(url, store))
+    Ok(Store::cloud(url, options, store))
 }
 
 /// A key must be whole; without one there must be another way to have one.

@@ -43,11 +43,19 @@ impl Engines {
         self.open_with(ObjectOptions::default()).await.expect("a backend")
     }
 
-    async fn open_with(&self, options: ObjectOptions) -> Result<ObjectBackend, Error> {
+    pub(crate) async fn open_with(&self, options: ObjectOptions) -> Result<ObjectBackend, Error> {
         let store = LocalFileSystem::new_with_prefix(self.directory.path()).expect("a store");
         let url = DatabaseUrl::parse(&self.url).expect("a URL");
         let database = Database::open(&url, DatabaseOptions::default()).await?;
         ObjectBackend::open(database, Arc::new(store.with_fsync(true)), options).await
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     /// The result of a query.
@@ -69,7 +77,7 @@ impl Engines {
     }
 }
 
-fn app() -> RepositoryPath {
+pub(crate) fn app() -> RepositoryPath {
     path("app")
 }
 
@@ -103,7 +111,11 @@ fn put(digest: &Digest, size: usize) -> Commit {
 }
 
 /// Pushes a blob.
-async fn push(backend: &ObjectBackend, repository: &RepositoryPath, bytes: &[u8]) -> StoredContent {
+pub(crate) async fn push(
+    backend: &ObjectBackend,
+    repository: &RepositoryPath,
+    bytes: &[u8],
+) -> StoredContent {
     let (id, proof) = (id(), proof(bytes));
     backend.begin(&id, None).await.expect("an upload");
     let written = backend.write(&id, 0, incoming(bytes)).await.expect("a write");
@@ -129,7 +141,11 @@ async fn stored(backend: &ObjectBackend, repository: &RepositoryPath, digest: &D
     }
 }
 
-async fn read(backend: &ObjectBackend, content: &StoredContent, range: Range<u64>) -> Result<Vec<u8>, Error> {
+pub(crate) async fn read(
+    backend: &ObjectBackend,
+    content: &StoredContent,
+    range: Range<u64>,
+) -> Result<Vec<u8>, Error> {
     let chunks: Vec<Bytes> = backend.read(content, range).await?.try_collect().await?;
     Ok(chunks.concat())
 }

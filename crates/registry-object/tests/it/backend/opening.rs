@@ -89,9 +89,15 @@ async fn an_inventory_is_counted_when_a_backend_is_opened() {
     require_peers!("postgres", "psql");
     let engines = Engines::new();
     push(&engines.open().await, &app(), b"layer").await;
+    engines.see(
+        "INSERT INTO doomed (object) VALUES ('one'), ('other'); INSERT INTO subscribers (name) VALUES ('a'), ('b');
+         INSERT INTO event_positions (subscriber, repository, accepted, last)
+             SELECT s.id, r.id, 1, 4 FROM subscribers s, repositories r",
+    );
     let inventory = engines.open().await.inventory();
     assert_eq!(
         (inventory.repositories, inventory.blobs, inventory.bytes),
         (1, 1, 5)
     );
+    assert_eq!((inventory.doomed, inventory.events), (2, 6));
 }

@@ -6,7 +6,7 @@ use std::sync::{
 use tokio::sync::mpsc;
 use tokio_postgres::NoTls;
 use wharf_content::ErrorKind;
-use wharf_registry::{Guard, Outcome, Record, RecordKey, RecordRange, Records as _, Usage};
+use wharf_registry::{Guard, Outcome, Record, RecordKey, RecordRange, Records as _, RepeatedCommits, Usage};
 use wharf_testkit::{PostgreSql, require_peers};
 
 use super::{app, blob, digest, impatient, put, tag};
@@ -27,6 +27,7 @@ async fn a_commit_whose_answer_is_lost_is_made_once() {
         assert_eq!(outcome, Outcome::Committed);
         assert_eq!(proxy.cuts(), number + 1, "the connection was cut");
     }
+    assert_eq!(database.repeated_commits(), RepeatedCommits::new(3, 2));
     let usage = database.usage(&app(), Some("ada")).await.expect("the usage");
     assert_eq!(
         usage,
@@ -65,6 +66,7 @@ async fn what_the_server_asks_to_repeat_is_repeated_until_the_time_is_over() {
         );
         assert_eq!(server.query(&name, "SELECT last_value FROM tries"), "4");
     }
+    assert_eq!(database.repeated_commits(), RepeatedCommits::new(12, 0));
     server.query(
         &name,
         "ALTER SEQUENCE tries INCREMENT -1 MINVALUE -9000; SELECT setval('tries', 1)",

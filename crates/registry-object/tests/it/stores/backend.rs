@@ -7,7 +7,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;
-use wharf_registry::{Redirects, Registry, conformance};
+use wharf_registry::{Backend as _, Redirects, Registry, conformance};
 use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, ObjectBackend, ObjectOptions, Store};
 use wharf_testkit::{Moto, PostgreSql, require_peers};
 
@@ -257,6 +257,33 @@ async fn a_store_that_refuses_is_no_absence() {
         let kind = failure.expect_err("the store cannot be asked").kind();
         assert_ne!(kind, wharf_content::ErrorKind::NotFound, "{fault:?}");
         assert!(faults.hits()[&fault] > 0);
+    }
+}
+
+/// A store that requests reach is of no use to a machine that signs them with a wrong time.
+#[tokio::test]
+async fn a_process_whose_clock_is_not_the_stores_is_not_ready() {
+    require_peers!("postgres", "psql", Moto::PROGRAM);
+    let faults = Faults::none();
+    let mut fresh = Kind::Moto.fresh();
+    fresh.options = fresh.options.with_transport(faults.transport());
+    let url = PostgreSql::shared().socket_url(&PostgreSql::shared().create_database());
+    let url = DatabaseUrl::parse(&url).expect("a URL");
+    let opened = Database::open(&url, DatabaseOptions::default()).await;
+    let store = Store::build(&fresh.url, &fresh.options).expect("a store");
+    let mut options = ObjectOptions::default();
+    options.clock = store.clock().cloned();
+    let backend = ObjectBackend::open(opened.expect("a database"), Arc::clone(store.objects()), options);
+    let backend = backend.await.expect("a backend");
+    backend.ping().await.expect("one machine has one clock");
+    for (date, part) in [
+        ("Thu, 01 Jan 1970 00:00:00 GMT", "ahead of"),
+        ("Thu, 31 Dec 2099 23:59:59 GMT", "behind"),
+        ("Thursday, 01-Jan-70 00:00:00 GMT", "ahead of"),
+    ] {
+        faults.set_date(date);
+        let told = backend.ping().await.expect_err(date).to_string();
+        assert!(told.contains(part) && told.contains("set the clock"), "{told}");
     }
 }
 
