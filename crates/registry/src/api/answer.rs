@@ -106,11 +106,12 @@ pub(crate) async fn respond(registry: &Registry, request: Request<RequestBody>) 
         Ok(admitted) => admitted,
         Err(failure) => return failure.into_response(),
     };
+    // In boxes, since the future of a request is large, and those around it are moved several times before they run.
     let answer = if admitted.only_reads(&parts.method) {
-        perform(registry, &parts, body, admitted).await
+        Box::pin(perform(registry, &parts, body, admitted)).await
     } else {
         let registry = registry.clone();
-        let performing = async move { perform(&registry, &parts, body, admitted).await };
+        let performing = async move { Box::pin(perform(&registry, &parts, body, admitted)).await };
         tokio::spawn(performing).await.unwrap_or_else(|_| {
             Err(ApiError::wait(
                 StatusCode::SERVICE_UNAVAILABLE,
