@@ -12,11 +12,15 @@ use crate::{
     records::row::{bytes, column},
 };
 
+/// Whether nothing links the content `c`: the first link from its number on is that of another one. An index answers that for each
+/// row, however many there are; for `NOT EXISTS` the server may read all links, for each part of a table again.
 macro_rules! unlinked {
     () => {
-        "NOT EXISTS (SELECT FROM blobs b WHERE b.content = c.id) AND NOT EXISTS (SELECT FROM manifests m WHERE m.content = c.id)"
+        "(SELECT b.content FROM blobs b WHERE b.content >= c.id ORDER BY b.content LIMIT 1) IS DISTINCT FROM c.id
+         AND (SELECT m.content FROM manifests m WHERE m.content >= c.id ORDER BY m.content LIMIT 1) IS DISTINCT FROM c.id"
     };
 }
+pub(crate) use unlinked;
 
 /// A part of the contents: the last one of it, and those without a link.
 const UNLINKED: &str = concat!(

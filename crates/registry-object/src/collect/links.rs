@@ -22,13 +22,16 @@ const BATCH: usize = 1000;
 
 const LOCK: &str = "SELECT 1 FROM repositories WHERE id = $1 FOR UPDATE";
 
-/// A part of the blobs: those that may go, and the last one of the part.
+/// A part of the blobs: those that may go, and the last one of the part. The first need from the digest on is that of another
+/// blob, which an index answers for each row; for `NOT EXISTS` the server may read all needs for each part.
 const LOOSE_BLOBS: &str = "WITH part AS (SELECT repository, digest, touched FROM blobs
          WHERE (repository, digest) > ($1, $2) ORDER BY repository, digest LIMIT 5000)
      SELECT repository, digest, true FROM part
          WHERE touched <= now() - make_interval(secs => $3)
-         AND NOT EXISTS (SELECT FROM needs n WHERE n.repository = part.repository AND n.blob = part.digest)
-         AND NOT EXISTS (SELECT FROM children c WHERE c.repository = part.repository AND c.child = part.digest)
+         AND (SELECT n.blob FROM needs n WHERE n.repository = part.repository AND n.blob >= part.digest
+             ORDER BY n.repository, n.blob LIMIT 1) IS DISTINCT FROM part.digest
+         AND (SELECT c.child FROM children c WHERE c.repository = part.repository AND c.child >= part.digest
+             ORDER BY c.repository, c.child LIMIT 1) IS DISTINCT FROM part.digest
      UNION ALL (SELECT repository, digest, false FROM part ORDER BY repository DESC, digest DESC LIMIT 1)";
 
 const REMOVE_BLOBS: &str = "DELETE FROM blobs b WHERE repository = $1 AND digest = ANY ($2)
@@ -37,12 +40,13 @@ const REMOVE_BLOBS: &str = "DELETE FROM blobs b WHERE repository = $1 AND digest
      AND NOT EXISTS (SELECT FROM children c WHERE c.repository = b.repository AND c.child = b.digest)
      RETURNING size, user_name";
 
-/// A part of the manifests: those that no tag points at itself, and the last one of the part.
+/// A part of the manifests: those that no tag points at itself, and the last one of the part; as [`LOOSE_BLOBS`].
 const UNTAGGED_MANIFESTS: &str = "WITH part AS (SELECT repository, digest, touched FROM manifests
          WHERE (repository, digest) > ($1, $2) ORDER BY repository, digest LIMIT 5000)
      SELECT repository, digest, true FROM part
          WHERE touched <= now() - make_interval(secs => $3)
-         AND NOT EXISTS (SELECT FROM tags t WHERE t.repository = part.repository AND t.manifest = part.digest)
+         AND (SELECT t.manifest FROM tags t WHERE t.repository = part.repository AND t.manifest >= part.digest
+             ORDER BY t.repository, t.manifest LIMIT 1) IS DISTINCT FROM part.digest
      UNION ALL (SELECT repository, digest, false FROM part ORDER BY repository DESC, digest DESC LIMIT 1)";
 
 /// The manifests from which some others can be reached: indexes that name them, and their subjects, as far as they are here.

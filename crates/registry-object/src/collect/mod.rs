@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use wharf_content::{Error, ErrorKind};
 use wharf_registry::{GcOptions, GcReport};
 
+pub(crate) use self::contents::unlinked;
 pub use self::options::Reclamation;
 use crate::{Database, objects::Objects};
 

@@ -6,6 +6,7 @@ use wharf_reference::Digest;
 
 use super::{Check, FsckFinding};
 use crate::{
+    collect::unlinked,
     content::pieces::Pieces,
     database::Value,
     objects::Objects,
@@ -14,10 +15,12 @@ use crate::{
 };
 
 /// Contents and uploads, a part at a time, with whether an object of one may be deleted although it is in use.
-const CONTENTS: &str = "SELECT id, digest, size, length(bytes)::bigint, objects, sizes, quarantined IS NOT NULL,
-         EXISTS (SELECT FROM doomed WHERE object = ANY (objects)) OR EXISTS (SELECT FROM pending WHERE object = ANY (objects)),
-         NOT EXISTS (SELECT FROM blobs b WHERE b.content = c.id) AND NOT EXISTS (SELECT FROM manifests m WHERE m.content = c.id)
-     FROM contents c WHERE id > $1 ORDER BY id LIMIT 500";
+const CONTENTS: &str = concat!(
+    "SELECT id, digest, size, length(bytes)::bigint, objects, sizes, quarantined IS NOT NULL,
+         EXISTS (SELECT FROM doomed WHERE object = ANY (objects)) OR EXISTS (SELECT FROM pending WHERE object = ANY (objects)), ",
+    unlinked!(),
+    " FROM contents c WHERE id > $1 ORDER BY id LIMIT 500"
+);
 const UPLOADS: &str = "SELECT length, hash_algorithm, hash_state, repository, owner, algorithm, id, objects, sizes,
          EXISTS (SELECT FROM doomed WHERE object = ANY (objects))
          OR (SELECT count(*) FROM pending p WHERE p.upload = u.id AND p.object = ANY (u.objects)) <> cardinality(objects)

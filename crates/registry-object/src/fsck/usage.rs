@@ -9,6 +9,7 @@ use crate::{
     records::row::column,
 };
 
+/// Each adds up all that a repository has, which takes long for one that has much.
 const REPOSITORIES: &str = "SELECT id, name, (SELECT bytes FROM repository_usage WHERE repository = id),
          (coalesce((SELECT sum(size) FROM blobs WHERE repository = id), 0)
              + coalesce((SELECT sum(size) FROM manifests WHERE repository = id), 0))::bigint
@@ -25,7 +26,8 @@ impl Check<'_> {
     pub(super) async fn usage(&mut self) -> Result<(), Error> {
         let mut last = i64::MIN;
         loop {
-            let rows = self.rows(REPOSITORIES, [last.into()]).await?;
+            let sums = Statement::new("add up the bytes of repositories", REPOSITORIES, [last.into()]);
+            let rows = self.backend.database().run_long(&sums).await?;
             for row in &rows {
                 last = column(row, 0)?;
                 let name: &str = column(row, 1)?;
