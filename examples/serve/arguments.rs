@@ -2,7 +2,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-use crate::notify::Notify;
+use crate::{importing::Importing, notify::Notify, redirecting::Redirecting};
 
 /// Serve an OCI registry from a directory, or from a database and an object store that several processes share.
 ///
@@ -61,6 +61,8 @@ pub(crate) struct Arguments {
     /// belong to nothing to the next collection.
     #[arg(long, requires = "fsck", help_heading = "Several processes")]
     pub(crate) fsck_repair: bool,
+    #[command(flatten)]
+    pub(crate) redirecting: Redirecting,
 
     /// Certificate chain in PEM, the server's own first.
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
@@ -120,16 +122,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REGISTRY[/PATH]", help_heading = "Cache")]
     pub(crate) upstream: Option<String>,
 
-    /// Take over what another registry has stored, before serving: the root directory of Docker's registry, which may
-    /// go on serving, or that of another `serve`, which may not. Can be repeated: then it takes what changed.
-    #[arg(long, value_name = "DIR", help_heading = "Import")]
-    pub(crate) import: Option<PathBuf>,
-    /// End when everything is imported.
-    #[arg(long, requires = "import", help_heading = "Import")]
-    pub(crate) import_only: bool,
-    /// Leave tags where they are that are here already.
-    #[arg(long, requires = "import", help_heading = "Import")]
-    pub(crate) keep_tags: bool,
+    #[command(flatten)]
+    pub(crate) importing: Importing,
 
     /// Collect garbage every so many seconds; 0 is never.
     #[arg(

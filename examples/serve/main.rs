@@ -7,6 +7,7 @@ mod importing;
 mod mistakes;
 mod notify;
 mod operators;
+mod redirecting;
 mod reload;
 mod report;
 mod storage;
@@ -59,11 +60,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let reloadable = Reloadable::load(arguments)?;
     let metrics = Metrics::default();
     let registry = open(arguments, &reloadable, &metrics).await?;
-    if let Some(source) = &arguments.import {
-        importing::import(source, arguments.keep_tags, &registry).await?;
-        if arguments.import_only {
-            return Ok(());
-        }
+    if arguments.importing.run(&registry).await? {
+        return Ok(());
     }
     let serving = match reloadable.tls() {
         Some(tls) => registry.serve_tls(arguments.listen, tls).await,
@@ -136,6 +134,7 @@ async fn open(arguments: &Arguments, reloadable: &Reloadable, metrics: &Metrics)
     if let Some(upstream) = &arguments.upstream {
         registry = registry.with_upstream(Behind::new(upstream)?);
     }
+    registry = arguments.redirecting.apply(registry);
     registry = arguments.notify.subscribe(registry).await?;
     if arguments.read_only {
         registry = registry.with_read_only(true);

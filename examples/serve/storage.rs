@@ -51,14 +51,25 @@ pub(crate) async fn open_shared(
         options.migrate = Migrate::Never;
     }
     let database = Database::open(&url, options).await?;
-    let variables =
-        env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-    let store = Store::open(&at, &StoreOptions::default().with_variables(variables)).await?;
+    let store = Store::open(&at, &store_options()).await?;
     let mut options = ObjectOptions::default();
+    options.external = store.external().cloned();
+    if arguments.redirecting.is_on() {
+        let signer = store.signer().cloned();
+        options.signer =
+            Some(signer.context("--redirect needs a store that signs URLs, which a directory does not")?);
+    }
     options.reclamation.directory = at.directory().map(Path::to_owned);
     options.clock = store.clock().cloned();
     let backend = ObjectBackend::open(database, Arc::clone(store.objects()), options).await?;
     Ok(backend)
+}
+
+/// The keys, regions and endpoints of the environment.
+pub(crate) fn store_options() -> StoreOptions {
+    let variables =
+        env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+    StoreOptions::default().with_variables(variables)
 }
 
 /// The URL of the database, or the content of the file that has it.

@@ -40,6 +40,11 @@
 //! objects are found to be missing or of another size, or whose row has other bytes, goes into quarantine: it counts as missing until it is pushed
 //! again, which heals it for all repositories that link it.
 //!
+//! Content may also lie in an object that another registry has written in the same bucket, or in a file of its: an import leaves it
+//! there ([`ExternalStore`]). The key of such an object is in a column of its own, and the type that reads it has no
+//! operation that writes or deletes: neither a collection, nor a check, nor a push changes the object. When it is gone or has
+//! another size its content goes into quarantine as any other, and the next push gives it an object of this registry.
+//!
 //! # Collections
 //!
 //! Any process collects garbage ([`Backend::collect`](wharf_registry::Backend::collect)) while all serve, and any number of
@@ -125,6 +130,8 @@ mod content;
 mod database;
 #[cfg(feature = "postgres")]
 mod events;
+#[cfg(any(feature = "postgres", feature = "store"))]
+mod external;
 #[cfg(feature = "postgres")]
 mod fsck;
 #[cfg(feature = "postgres")]
@@ -146,6 +153,8 @@ pub use backend::{ObjectBackend, ObjectOptions};
 pub use collect::Reclamation;
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
+#[cfg(any(feature = "postgres", feature = "store"))]
+pub use external::ExternalStore;
 #[cfg(feature = "postgres")]
 pub use fsck::{FsckFinding, FsckOptions, FsckReport};
 #[cfg(feature = "postgres")]

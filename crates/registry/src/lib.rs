@@ -132,10 +132,10 @@ pub use auth::Htpasswd;
 pub use auth::TokenKeys;
 pub use auth::{Access, Action};
 pub use backend::{
-    Backend, BackendCall, BlobRecord, Change, Commit, CommitId, Content, ContentId, Guard, Incoming,
-    ManifestRecord, NewContent, OpenUpload, Outcome, Record, RecordKey, RecordRange, Records, Refusal,
-    RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload, UploadOwner, UploadSession, Uploads,
-    UploadsOf, Usage, Written,
+    Backend, BackendCall, BlobRecord, Change, Commit, CommitId, Content, ContentId, ExternalContent,
+    ExternalObject, Guard, Incoming, ManifestRecord, NewContent, OpenUpload, Outcome, Record, RecordKey,
+    RecordRange, Records, Refusal, RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload,
+    UploadOwner, UploadSession, Uploads, UploadsOf, Usage, Written,
 };
 pub use body::Body;
 pub use client::ClientAddress;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wharf_testkit::{Sandbox, sha256};
+use wharf_testkit::{PostgreSql, Sandbox, require_peers, sha256};
 
 use super::Serve;
 use crate::program::{run, start_in_vain};
@@ -91,6 +91,53 @@ fn serve_takes_over_what_another_registry_has_stored() {
 }
 
 #[test]
+fn serve_leaves_blobs_where_another_registry_has_them() {
+    require_peers!("postgres", "psql");
+    let sandbox = Sandbox::new();
+    let image = tree(&sandbox);
+    let server = PostgreSql::shared();
+    sandbox.write("database", server.socket_url(&server.create_database()));
+    let store = format!("file://{}", sandbox.path("store").display());
+    let engines = ["--store", &store, "--database", "@database"];
+    let import = ["--import", "docker", "--import-in-place", "--import-only"];
+    let flags = [&engines[..], &import].concat();
+    for (trusting, told) in [(false, "2 blobs stay in place"), (true, "0 blobs stay in place")] {
+        let flags = if trusting {
+            [&flags[..], &["--import-trust-digests"]].concat()
+        } else {
+            flags.clone()
+        };
+        let ended = run(&sandbox, "serve", &flags);
+        let stderr = ended.stderr.clone();
+        ended.ok();
+        assert!(stderr.contains(told), "{stderr}");
+    }
+    let serve = Serve::with(&sandbox, &[&["--listen", "127.0.0.1:0"], &engines[..]].concat());
+    let served = serve.ask("GET", "/v2/lib/app/manifests/1", b"");
+    assert_eq!((served.status, served.body.as_bytes()), (200, image.as_slice()));
+    let layer = format!("/v2/lib/app/blobs/{}", sha256(b"layer"));
+    let blob = serve.ask("GET", &layer, b"");
+    assert_eq!((blob.status, blob.body.as_str()), (200, "layer"));
+    // Nothing but what ties the store to the database has been written.
+    assert!(!sandbox.path("store/v1/data").exists());
+    serve.signal("TERM");
+    serve.ended_well();
+    // What is gone is told by a check.
+    let hex = sha256(b"layer").encoded().to_owned();
+    let data = format!(
+        "docker/docker/registry/v2/blobs/sha256/{}/{hex}/data",
+        hex.get(..2).expect("two digits")
+    );
+    fs::remove_file(sandbox.path(data)).expect("a file");
+    let ended = run(&sandbox, "serve", &[&engines[..], &["--fsck"]].concat());
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(
+        format!("{}{}", ended.stdout, ended.stderr).contains(&format!("/{hex}/data of 5 bytes is not there")),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn a_source_that_cannot_be_imported_is_told() {
     let sandbox = Sandbox::new();
     tree(&sandbox);
@@ -101,8 +148,20 @@ fn a_source_that_cannot_be_imported_is_told() {
             vec!["nowhere", "docker/registry/v2"],
         ),
         (vec!["--root", "new", "--import", "root"], vec!["root"]),
-        (vec!["--root", "new", "--import-only"], vec!["--import <DIR>"]),
-        (vec!["--root", "new", "--keep-tags"], vec!["--import <DIR>"]),
+        (vec!["--root", "new", "--import-only"], vec!["--import <DIR|URL>"]),
+        (vec!["--root", "new", "--keep-tags"], vec!["--import <DIR|URL>"]),
+        (
+            vec!["--root", "new", "--import", "docker", "--import-in-place"],
+            vec!["--store <URL>"],
+        ),
+        (
+            vec!["--root", "new", "--import", "docker", "--import-trust-digests"],
+            vec!["--import-in-place"],
+        ),
+        (
+            vec!["--root", "new", "--import", "s4://bucket/old"],
+            vec!["--import", "s3:// is meant"],
+        ),
     ] {
         let ended = start_in_vain(&sandbox, "serve", &flags);
         assert_ne!(ended.code, Some(0), "{flags:?}");

@@ -6,6 +6,7 @@ mod importing;
 mod mistakes;
 mod operation;
 mod pages;
+mod redirecting;
 mod shared;
 
 use std::{
@@ -54,7 +55,13 @@ impl Serve {
     }
 
     fn with(sandbox: &Sandbox, flags: &[&str]) -> Self {
+        Self::with_variables(sandbox, flags, &[])
+    }
+
+    /// As [`Serve::start_at`] with all flags, and with these variables in its environment.
+    fn with_variables(sandbox: &Sandbox, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = program::command(sandbox, "serve", flags)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

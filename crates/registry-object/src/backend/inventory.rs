@@ -20,8 +20,10 @@ use crate::{
 /// The age at which a count is made anew, when somebody asks for it.
 const AGE: Duration = Duration::from_secs(60);
 
-const HAS_OBJECTS: &str = "SELECT EXISTS (SELECT FROM contents WHERE objects IS NOT NULL AND objects <> '{}')
-     OR EXISTS (SELECT FROM pending WHERE upload IS NOT NULL)";
+const NAMED_OBJECTS: &str =
+    "SELECT EXISTS (SELECT FROM contents WHERE objects IS NOT NULL AND objects <> '{}')
+     OR EXISTS (SELECT FROM pending WHERE upload IS NOT NULL),
+     EXISTS (SELECT FROM contents WHERE external_key IS NOT NULL)";
 
 const COUNT: &str = "SELECT
      (SELECT count(*) FROM repositories AS here WHERE EXISTS (SELECT FROM blobs WHERE repository = here.id)
@@ -77,10 +79,23 @@ impl ObjectBackend {
     }
 }
 
-/// Whether the database has content or uploads in objects.
-pub(super) async fn has_objects(database: &Database) -> Result<bool, Error> {
-    let rows = database.query("look for objects", HAS_OBJECTS, &[]).await?;
-    rows.first().map_or(Ok(false), |row| column(row, 0))
+/// The kinds of objects in which the database has content or uploads.
+#[derive(Default)]
+pub(super) struct NamedObjects {
+    pub(super) own: bool,
+    /// Objects of another registry.
+    pub(super) external: bool,
+}
+
+pub(super) async fn named_objects(database: &Database) -> Result<NamedObjects, Error> {
+    let rows = database.query("look for objects", NAMED_OBJECTS, &[]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(NamedObjects::default());
+    };
+    Ok(NamedObjects {
+        own: column(row, 0)?,
+        external: column(row, 1)?,
+    })
 }
 
 fn inventory(row: &Row) -> Result<Inventory, Error> {

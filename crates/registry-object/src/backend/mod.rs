@@ -14,7 +14,7 @@ use wharf_registry::{
 };
 
 use self::inventory::Counted;
-use crate::{Database, Reclamation, collect::Collector, objects::Objects, uploads::Writers};
+use crate::{Database, ExternalStore, Reclamation, collect::Collector, objects::Objects, uploads::Writers};
 
 /// A registry's storage: records in a [`Database`], the bytes of manifests too, and those of blobs in an object store.
 ///
@@ -50,6 +50,9 @@ pub struct ObjectOptions {
     pub segment: u64,
     /// The times after which storage is reclaimed.
     pub reclamation: Reclamation,
+    /// The whole bucket in which the objects are, [`Store::external`](crate::Store::external), for content that an import left
+    /// where another registry has written it; `None` by default. All processes need it once there is such content.
+    pub external: Option<ExternalStore>,
     /// The signer of URLs at which clients read blobs from the store itself, [`Store::signer`](crate::Store::signer), for
     /// a registry [with redirects](wharf_registry::Registry::with_redirects); `None` by default. A blob of several
     /// objects is read through the registry.
@@ -68,6 +71,7 @@ impl Default for ObjectOptions {
             share: true,
             segment: 32 << 30,
             reclamation: Reclamation::default(),
+            external: None,
             #[cfg(feature = "http")]
             signer: None,
             #[cfg(feature = "http")]
@@ -82,17 +86,21 @@ impl ObjectBackend {
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`] if the store belongs to another registry than the database, if it is empty and the
-    /// database has content in objects, or if it has a layout of a later release; [`ErrorKind::Invalid`] for a prefix that is
+    /// database has content in objects, if it has a layout of a later release, or if content lies in objects of another
+    /// registry and [`ObjectOptions::external`] is not set; [`ErrorKind::Invalid`] for a prefix that is
     /// no path; those of the database and of the store.
     pub async fn open(
         database: Database,
         store: Arc<dyn ObjectStore>,
         options: ObjectOptions,
     ) -> Result<Self, Error> {
-        let objects = Objects::new(store, &options.prefix)?;
+        let objects = Objects::new(store, &options.prefix, options.external.clone())?;
         let registry = database.registry_id().await?;
-        let has_objects = inventory::has_objects(&database).await?;
-        objects.check_format(registry, !has_objects).await?;
+        let named = inventory::named_objects(&database).await?;
+        if named.external {
+            objects.external()?;
+        }
+        objects.check_format(registry, !named.own).await?;
         let backend = Self(Arc::new(Shared {
             database: Arc::new(database),
             objects,

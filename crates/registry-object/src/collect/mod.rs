@@ -61,7 +61,9 @@ impl Collector<'_> {
         let Some(root) = self.times.directory.clone() else {
             return Ok(());
         };
-        let removing = spawn_blocking(move || staging::remove_old(&root));
+        // Beside the registry's own objects only: what others have written in the directory is theirs.
+        let own = root.join(self.objects.own_path().as_ref());
+        let removing = spawn_blocking(move || staging::remove_old(&own));
         let interrupted = |error| Error::wrap(ErrorKind::Cancelled, error);
         removing.await.map_err(interrupted)?
     }

@@ -10,11 +10,15 @@ use super::{
 use crate::{
     ObjectBackend,
     database::{Statement, Value},
-    records::{Made, row::size},
+    records::{
+        Made,
+        row::{column, size},
+    },
 };
 
-/// Content in objects that an upload may become: that to be healed first, then the oldest.
-const CANDIDATES: &str = "SELECT id, bytes, objects, sizes, quarantined IS NOT NULL FROM contents
+/// Content in objects that an upload or an external object may become: that to be healed first, then the oldest.
+pub(super) const CANDIDATES: &str =
+    "SELECT id, bytes, objects, external_key, sizes, quarantined IS NOT NULL FROM contents
      WHERE digest = $1 AND size = $2 AND objects IS NOT NULL ORDER BY quarantined, id LIMIT 1";
 
 /// The most times that content which was to be shared may have changed meanwhile.
@@ -62,6 +66,10 @@ impl ObjectBackend {
                 Some(placing) => placing,
                 None => return Ok(None),
             },
+            NewContent::External(external) => match self.prepare_external(external).await? {
+                Some(placing) => placing,
+                None => return Ok(None),
+            },
             _ => {
                 let message =
                     "the registry links content of a kind that this release of the engine does not know";
@@ -89,14 +97,14 @@ impl ObjectBackend {
         let Place::Objects(pieces) = found.place else {
             return Ok(Placing::New(upload));
         };
-        if crate::records::row::column(row, 4)? {
+        if column(row, 5)? {
             return Ok(Placing::Healed(upload, found.id));
         }
         if !self.options().share {
             return Ok(Placing::New(upload));
         }
-        if self.objects().are_there(&pieces.objects, &pieces.sizes).await? {
-            return Ok(Placing::Shared(upload, found.id, pieces.objects));
+        if self.objects().are_there(&pieces).await? {
+            return Ok(Placing::Shared(upload, found.id, pieces));
         }
         self.quarantine_objects(found.id, &pieces).await?;
         Ok(Placing::Healed(upload, found.id))
@@ -106,12 +114,7 @@ impl ObjectBackend {
         let Some(found) = self.find(stored).await? else {
             return Ok(None);
         };
-        if let Place::Objects(pieces) = found.place
-            && !self.objects().are_there(&pieces.objects, &pieces.sizes).await?
-        {
-            self.quarantine_objects(found.id, &pieces).await?;
-            return Ok(None);
-        }
-        Ok(Some(Placing::Stored(found.id)))
+        let there = self.is_there(&found).await?;
+        Ok(there.then_some(Placing::Stored(found.id)))
     }
 }

@@ -1,5 +1,6 @@
 //! Content: rows that hold the bytes of manifests, and name the objects that hold those of blobs.
 
+mod external;
 mod link;
 pub(crate) mod pieces;
 mod place;
@@ -24,12 +25,13 @@ use crate::{
 };
 
 const PRESENT: &str = "SELECT id, digest, size FROM contents WHERE id = ANY ($1) AND quarantined IS NULL";
-const LOOK_UP: &str = "SELECT id, bytes, objects, sizes FROM contents
+const LOOK_UP: &str = "SELECT id, bytes, objects, external_key, sizes FROM contents
      WHERE id = $1 AND digest = $2 AND size = $3 AND quarantined IS NULL";
 const QUARANTINE: &str = "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL";
 /// Unless it has been pushed again meanwhile.
 const QUARANTINE_OBJECTS: &str =
-    "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND objects = $2";
+    "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND objects = $2
+     AND external_key IS NOT DISTINCT FROM $3";
 
 /// A content that was looked up.
 pub(crate) struct Found {
@@ -47,7 +49,7 @@ impl Found {
     pub(crate) fn of(row: &Row) -> Result<Self, Error> {
         let place = match column::<Option<Vec<u8>>>(row, 1)? {
             Some(bytes) => Place::Row(bytes),
-            None => Place::Objects(Pieces::of(column(row, 2)?, column(row, 3)?)?),
+            None => Place::Objects(Pieces::of(column(row, 2)?, column(row, 3)?, column(row, 4)?)?),
         };
         Ok(Self {
             id: column(row, 0)?,
@@ -76,6 +78,13 @@ impl Content for ObjectBackend {
             number(content).is_some_and(|id| present.contains(&(id, content.digest.as_str(), content.size)))
         };
         Ok(contents.iter().map(is_present).collect())
+    }
+
+    async fn probe(&self, content: &StoredContent) -> Result<bool, Error> {
+        let Some(found) = self.find(content).await? else {
+            return Ok(false);
+        };
+        self.is_there(&found).await
     }
 
     async fn read(&self, content: &StoredContent, range: Range<u64>) -> Result<ByteStream, Error> {
@@ -157,6 +166,18 @@ impl ObjectBackend {
         rows.first().map(Found::of).transpose()
     }
 
+    /// Whether the objects of content are there. If they are not, it goes into quarantine.
+    async fn is_there(&self, found: &Found) -> Result<bool, Error> {
+        let Place::Objects(pieces) = &found.place else {
+            return Ok(true);
+        };
+        let there = self.objects().are_there(pieces).await?;
+        if !there {
+            self.quarantine_objects(found.id, pieces).await?;
+        }
+        Ok(there)
+    }
+
     /// Quarantines content whose objects are gone or have other sizes, so that the next push brings it again. Returns the failure.
     async fn judge(&self, id: i64, pieces: &Pieces, failure: Error) -> Error {
         if matches!(failure.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) {
@@ -174,7 +195,8 @@ impl ObjectBackend {
 
     /// Puts content in quarantine, unless it has other objects than these.
     pub(crate) async fn quarantine_objects(&self, id: i64, pieces: &Pieces) -> Result<(), Error> {
-        let values = [id.into(), Value::Texts(pieces.objects.clone())];
+        let external = Value::Text(pieces.external.clone());
+        let values = [id.into(), Value::Texts(pieces.objects.clone()), external];
         let statement = Statement::new("quarantine content", QUARANTINE_OBJECTS, values);
         self.database().transact(&[statement]).await.map(drop)
     }

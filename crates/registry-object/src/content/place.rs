@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
+use super::pieces::Pieces;
 use crate::{
     database::{Statement, Transaction, Value, run_all},
     records::row::column,
@@ -18,7 +19,9 @@ pub(crate) enum Placing {
     /// The objects of the upload replace those of this content, which is in quarantine.
     Healed(Upload, i64),
     /// This content, which has these objects, is linked in the place of the upload.
-    Shared(Upload, i64, Vec<String>),
+    Shared(Upload, i64, Pieces),
+    /// The object of another registry becomes content.
+    External(External),
     /// The bytes become content, or content that has them is linked.
     Bytes(Vec<u8>, Digest),
     /// This content is linked.
@@ -31,6 +34,16 @@ pub(crate) struct Upload {
     pub(crate) id: String,
     pub(crate) digest: Digest,
     pub(crate) size: i64,
+}
+
+/// An object of another registry that becomes content.
+#[derive(Debug)]
+pub(crate) struct External {
+    pub(crate) key: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: i64,
+    /// The content, in quarantine, whose objects it replaces.
+    pub(crate) healed: Option<i64>,
 }
 
 /// The outcome of placing content.
@@ -53,10 +66,24 @@ const CREATE: &str = "INSERT INTO contents (digest, size, objects, sizes) SELECT
 const HEAL: &str =
     "WITH old AS (SELECT id, objects FROM contents WHERE id = $2 AND quarantined IS NOT NULL FOR UPDATE),
      doomed AS (INSERT INTO doomed (object) SELECT unnest(objects) FROM old ON CONFLICT DO NOTHING)
-     UPDATE contents SET objects = new.objects, sizes = new.sizes, quarantined = NULL FROM old, uploads AS new
+     UPDATE contents SET objects = new.objects, external_key = NULL, sizes = new.sizes, quarantined = NULL
+     FROM old, uploads AS new
      WHERE new.id = $1 AND contents.id = old.id RETURNING contents.id";
 const SHARE: &str =
-    "SELECT id FROM contents WHERE id = $1 AND objects = $2 AND quarantined IS NULL FOR KEY SHARE";
+    "SELECT id FROM contents WHERE id = $1 AND objects = $2 AND external_key IS NOT DISTINCT FROM $3
+     AND quarantined IS NULL FOR KEY SHARE";
+/// A process of the release before cannot read external objects.
+const NEEDED: &str = "UPDATE schema_versions SET oldest = 2 WHERE version = 2 AND oldest < 2";
+const CREATE_EXTERNAL: &str = "WITH found AS (SELECT id FROM contents WHERE digest = $1 AND size = $2 AND external_key = $3
+         AND quarantined IS NULL ORDER BY id LIMIT 1 FOR KEY SHARE),
+     made AS (INSERT INTO contents (digest, size, objects, external_key, sizes) SELECT $1, $2, '{}', $3, ARRAY[$2]
+         WHERE NOT EXISTS (SELECT FROM found) RETURNING id)
+     SELECT id FROM found UNION ALL SELECT id FROM made";
+const HEAL_EXTERNAL: &str =
+    "WITH old AS (SELECT id, objects FROM contents WHERE id = $3 AND quarantined IS NOT NULL FOR UPDATE),
+     doomed AS (INSERT INTO doomed (object) SELECT unnest(objects) FROM old ON CONFLICT DO NOTHING)
+     UPDATE contents SET objects = '{}', external_key = $2, sizes = ARRAY[$1], quarantined = NULL
+     FROM old WHERE contents.id = old.id AND contents.size = $1 RETURNING contents.id";
 const STORED: &str = "SELECT id FROM contents WHERE id = $1 AND quarantined IS NULL FOR KEY SHARE";
 const HEAL_BYTES: &str = "UPDATE contents SET bytes = $2, quarantined = NULL
      WHERE digest = $1 AND bytes IS NOT NULL AND quarantined IS NOT NULL";
@@ -84,11 +111,24 @@ impl Placing {
                 let rows = upload.end(transaction, vec![heal]).await?;
                 placed(&rows, Placed::Stale)
             }
-            Self::Shared(upload, content, objects) => {
-                let share = statement(SHARE, vec![(*content).into(), Value::Texts(objects.clone())]);
+            Self::Shared(upload, content, pieces) => {
+                let external = Value::Text(pieces.external.clone());
+                let values = vec![(*content).into(), Value::Texts(pieces.objects.clone()), external];
+                let share = statement(SHARE, values);
                 let doom = statement(DOOM, vec![upload.id()]);
                 let rows = upload.end(transaction, vec![share, doom]).await?;
                 placed(&rows, Placed::Stale)
+            }
+            Self::External(external) => {
+                let (key, size) = (Value::text(&external.key), Value::from(external.size));
+                let place = if let Some(content) = external.healed {
+                    statement(HEAL_EXTERNAL, vec![size, key, content.into()])
+                } else {
+                    let digest = Value::text(external.digest.as_str());
+                    statement(CREATE_EXTERNAL, vec![digest, size, key])
+                };
+                let rows = run_all(transaction, &[statement(NEEDED, Vec::new()), place]).await?;
+                placed(rows.last().map_or(&[], Vec::as_slice), Placed::Stale)
             }
             Self::Bytes(bytes, digest) => {
                 let values = || vec![Value::text(digest.as_str()), Value::Bytes(Some(bytes.clone()))];

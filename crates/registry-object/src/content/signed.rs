@@ -6,7 +6,7 @@ use http::{Method, Uri};
 use wharf_content::{Error, ErrorKind};
 use wharf_registry::{SignedUrl, StoredContent};
 
-use super::Place;
+use super::{Place, pieces::Location};
 use crate::{ObjectBackend, store_error};
 
 impl ObjectBackend {
@@ -25,13 +25,21 @@ impl ObjectBackend {
         let Place::Objects(pieces) = &found.place else {
             return Ok(None);
         };
-        let [object] = pieces.objects.as_slice() else {
+        let mut locations = pieces.locations();
+        let (Some((location, _)), None) = (locations.next(), locations.next()) else {
             return Ok(None);
         };
-        let signed = signer
-            .signed_url(Method::GET, &self.objects().path(object), lifetime)
-            .await;
-        let signed = signed.map_err(|failure| store_error::failed("sign a URL", &failure))?;
+        let signed = match &location {
+            Location::Own(object) => {
+                let path = self.objects().path(object);
+                let signed = signer.signed_url(Method::GET, &path, lifetime).await;
+                signed.map_err(|failure| store_error::failed("sign a URL", &failure))?
+            }
+            Location::External(key) => match self.objects().external()?.signed_url(key, lifetime).await? {
+                Some(signed) => signed,
+                None => return Ok(None),
+            },
+        };
         // Of a URL that is none, nothing is told: it is a secret.
         let unreadable = |_| Error::new(ErrorKind::Invalid, "object store: a signed URL cannot be read");
         let uri: Uri = signed.as_str().parse().map_err(unreadable)?;

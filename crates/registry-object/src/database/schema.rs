@@ -12,10 +12,14 @@ use super::{
 
 /// The migrations, of which the first makes version 1. A migration that was released is never changed; it only adds,
 /// so that processes of the release before go on.
-const MIGRATIONS: &[&str] = &[include_str!("../../sql/migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../sql/migrations/1.sql"),
+    include_str!("../../sql/migrations/2.sql"),
+];
 /// The version that this release writes.
-pub(super) const VERSION: i32 = 1;
-/// The oldest version that a process may know to write what this release writes.
+pub(super) const VERSION: i32 = 2;
+/// The oldest version that a process may know to write what this release writes, but for contents in external objects:
+/// the first of these raises it in the table to 2.
 const OLDEST: i32 = 1;
 
 /// Processes that start at the same time migrate one after the other.

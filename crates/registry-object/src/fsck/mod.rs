@@ -3,6 +3,7 @@
 //! Rows are read part by part, each part as it is at one moment. What seems to be wrong because it changed between two
 //! parts is looked at once more.
 
+mod external;
 mod finding;
 mod foreign;
 mod hash;
@@ -61,6 +62,8 @@ pub struct FsckReport {
     pub blobs: u64,
     /// Contents.
     pub contents: u64,
+    /// Contents of these in objects that another registry has written.
+    pub external: u64,
     /// Contents that no repository links, which the next collection removes.
     pub unlinked: u64,
     /// Contents that were hashed.

@@ -16,7 +16,7 @@ use crate::{
 
 /// Contents and uploads, a part at a time, with whether an object of one may be deleted although it is in use.
 const CONTENTS: &str = concat!(
-    "SELECT id, digest, size, length(bytes)::bigint, objects, sizes, quarantined IS NOT NULL,
+    "SELECT id, digest, size, length(bytes)::bigint, objects, external_key, sizes, quarantined IS NOT NULL,
          EXISTS (SELECT FROM doomed WHERE object = ANY (objects)) OR EXISTS (SELECT FROM pending WHERE object = ANY (objects)), ",
     unlinked!(),
     " FROM contents c WHERE id > $1 ORDER BY id LIMIT 500"
@@ -27,8 +27,7 @@ const UPLOADS: &str = "SELECT length, hash_algorithm, hash_state, repository, ow
      FROM uploads u WHERE id > $1 ORDER BY id LIMIT 500";
 
 /// Whether a row still names an object.
-const CONTENT_HAS: &str =
-    "SELECT 1 FROM contents WHERE id = $1 AND $2 = ANY (objects) AND quarantined IS NULL";
+const CONTENT_HAS: &str = "SELECT 1 FROM contents WHERE id = $1 AND ($2 = ANY (objects) OR external_key = $2) AND quarantined IS NULL";
 const UPLOAD_HAS: &str = "SELECT 1 FROM uploads WHERE id = $1 AND $2 = ANY (objects)";
 
 /// A content or an upload with its objects.
@@ -73,7 +72,7 @@ impl Check<'_> {
             let id: i64 = column(row, 0)?;
             part.last = Some(id);
             match self.content(row, is_first) {
-                Ok((content, _)) if column(row, 6)? => {
+                Ok((content, _)) if column(row, 7)? => {
                     let pieces = content.pieces.into_iter();
                     part.quarantined.extend(pieces.flat_map(|pieces| pieces.objects));
                 }
@@ -105,15 +104,15 @@ impl Check<'_> {
             return Err(damaged("bytes", &"they are not as many as its size"));
         }
         let pieces = match objects {
-            Some(objects) => Some(pieces(objects, column(row, 5)?, size)?),
+            Some(objects) => Some(pieces(objects, column(row, 5)?, column(row, 6)?, size)?),
             None => None,
         };
         if is_first {
             self.report.contents += 1;
-            self.report.unlinked += u64::from(column::<bool>(row, 8)?);
+            self.report.unlinked += u64::from(column::<bool>(row, 9)?);
         }
         let id = column(row, 0)?;
-        Ok((Content { id, digest, pieces }, column(row, 7)?))
+        Ok((Content { id, digest, pieces }, column(row, 8)?))
     }
 
     /// Uploads after the one with this id.
@@ -123,7 +122,7 @@ impl Check<'_> {
         for row in &rows {
             let id: String = column(row, 6)?;
             let owner = State::of(row).and_then(|state| {
-                let pieces = pieces(column(row, 7)?, column(row, 8)?, state.length)?;
+                let pieces = pieces(column(row, 7)?, None, column(row, 8)?, state.length)?;
                 let (key, name) = (OwnerKey::Upload(id.clone()), format!("upload {id}"));
                 Ok((Owner { key, name, pieces }, column(row, 9)?))
             });
@@ -160,8 +159,13 @@ impl Check<'_> {
 }
 
 /// The objects of a row, whose names are right and whose sizes add up.
-fn pieces(objects: Vec<String>, sizes: Vec<i64>, size: u64) -> Result<Pieces, Error> {
-    let pieces = Pieces::of(objects, sizes)?;
+fn pieces(
+    objects: Vec<String>,
+    external: Option<String>,
+    sizes: Vec<i64>,
+    size: u64,
+) -> Result<Pieces, Error> {
+    let pieces = Pieces::of(objects, external, sizes)?;
     if !pieces.objects.iter().all(|object| Objects::is_name(object)) {
         return Err(damaged(
             "the name of an object",

@@ -69,6 +69,7 @@ impl Check<'_> {
                 name(&mut listing, object);
             }
             if is_first {
+                self.external(&part.owners).await?;
                 self.hash(&part.contents).await?;
             }
             part.last

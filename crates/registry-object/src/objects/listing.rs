@@ -35,7 +35,7 @@ impl Objects {
 
     /// Objects below the prefix that are neither listed by [`Objects::list_shard`] nor the one that tells what the store is:
     /// path and size.
-    pub(crate) fn list_foreign(self) -> BoxStream<'static, Result<(String, u64), Error>> {
+    pub(crate) fn list_foreign(self) -> BoxStream<'static, Result<(Path, u64), Error>> {
         // The directories that hold more than foreign objects, and what is not foreign in them: directories and files.
         let shards = (0..=255_u8).map(|shard| format!("{shard:02x}")).collect();
         let (data, v1) = (vec!["data".to_owned()], vec!["v1".to_owned()]);
@@ -59,12 +59,12 @@ impl Objects {
         directory: Path,
         own: Vec<String>,
         file: &str,
-    ) -> Result<impl Stream<Item = Result<(String, u64), Error>> + Send, Error> {
+    ) -> Result<impl Stream<Item = Result<(Path, u64), Error>> + Send, Error> {
         let failed = |failure| error::failed(DOING, &failure);
         let here = Some(&directory).filter(|path| path.parts().next().is_some());
         let found = self.store.list_with_delimiter(here).await.map_err(failed)?;
         let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
-        let told = |object: ObjectMeta| (object.location.to_string(), object.size);
+        let told = |object: ObjectMeta| (object.location, object.size);
         let files = found
             .objects
             .into_iter()

@@ -18,7 +18,11 @@ use wharf_content::{ByteStream, Error, ErrorKind};
 
 pub(crate) use self::parts::Parts;
 pub use self::tree::ObjectTree;
-use crate::store_error as error;
+use crate::{
+    ExternalStore,
+    content::pieces::{Location, Pieces},
+    store_error as error,
+};
 
 /// The most requests that are made at once for the objects of one request.
 const AT_ONCE: usize = 8;
@@ -29,6 +33,7 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    external: Option<ExternalStore>,
 }
 
 /// Without the store, whose own `Debug` may print the keys of a cloud.
@@ -48,10 +53,35 @@ pub(crate) struct OpenObject {
 }
 
 impl Objects {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Result<Self, Error> {
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        prefix: &str,
+        external: Option<ExternalStore>,
+    ) -> Result<Self, Error> {
         let prefix = Path::parse(prefix)
             .map_err(|error| Error::new(ErrorKind::Invalid, format!("the prefix of the objects: {error}")))?;
-        Ok(Self { store, prefix })
+        Ok(Self {
+            store,
+            prefix,
+            external,
+        })
+    }
+
+    /// The whole bucket, for reading what another registry has written.
+    pub(crate) fn external(&self) -> Result<&ExternalStore, Error> {
+        let message = "content lies in an object of another registry, and this process has not been told the bucket that has it";
+        let external = self.external.as_ref();
+        external.ok_or_else(|| Error::new(ErrorKind::Unsupported, message))
+    }
+
+    /// The path below which the registry's own objects are.
+    pub(crate) fn own_path(&self) -> Path {
+        self.below(["v1"])
+    }
+
+    /// The key in the whole bucket below which the registry's own objects are.
+    pub(crate) fn own_key(&self) -> Result<String, Error> {
+        Ok(self.external()?.key_of(&self.own_path()))
     }
 
     /// A name that no object has or had.
@@ -98,12 +128,19 @@ impl Objects {
         }
     }
 
+    /// The size of an object, the registry's own or not; `None` if there is none.
+    pub(crate) async fn size_at(&self, location: &Location) -> Result<Option<u64>, Error> {
+        match location {
+            Location::Own(object) => self.size(object).await,
+            Location::External(key) => self.external()?.size(key).await,
+        }
+    }
+
     /// Whether all these objects are there with these sizes.
-    pub(crate) async fn are_there(&self, objects: &[String], sizes: &[u64]) -> Result<bool, Error> {
-        let looked_up = objects
-            .iter()
-            .zip(sizes)
-            .map(|(object, size)| async move { Ok::<_, Error>(self.size(object).await? == Some(*size)) });
+    pub(crate) async fn are_there(&self, pieces: &Pieces) -> Result<bool, Error> {
+        let looked_up = pieces
+            .locations()
+            .map(|(at, size)| async move { Ok::<_, Error>(self.size_at(&at).await? == Some(size)) });
         let looked_up: Vec<_> = looked_up.collect();
         stream::iter(looked_up)
             .buffer_unordered(AT_ONCE)
@@ -112,19 +149,31 @@ impl Objects {
     }
 
     /// Opens bytes of an object, of which there is at least one.
-    pub(crate) async fn open(&self, object: &str, range: Range<u64>) -> Result<OpenObject, Error> {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            ..GetOptions::default()
-        };
-        let opened = self.store.get_opts(&self.path(object), options).await;
-        let opened = opened.map_err(|failure| error::failed("read an object", &failure))?;
-        let size = opened.meta.size;
-        let bytes = opened.into_stream();
-        let bytes = bytes.map_err(|failure| error::failed("read an object", &failure));
-        Ok(OpenObject {
-            size,
-            bytes: Box::pin(bytes),
-        })
+    pub(crate) async fn open(&self, location: &Location, range: Range<u64>) -> Result<OpenObject, Error> {
+        match location {
+            Location::Own(object) => open(&self.store, &self.path(object), range).await,
+            Location::External(key) => self.external()?.open(key, range).await,
+        }
     }
+}
+
+/// Opens bytes of an object, of which there is at least one.
+pub(crate) async fn open(
+    store: &Arc<dyn ObjectStore>,
+    path: &Path,
+    range: Range<u64>,
+) -> Result<OpenObject, Error> {
+    let options = GetOptions {
+        range: Some(GetRange::Bounded(range)),
+        ..GetOptions::default()
+    };
+    let opened = store.get_opts(path, options).await;
+    let opened = opened.map_err(|failure| error::failed("read an object", &failure))?;
+    let size = opened.meta.size;
+    let bytes = opened.into_stream();
+    let bytes = bytes.map_err(|failure| error::failed("read an object", &failure));
+    Ok(OpenObject {
+        size,
+        bytes: Box::pin(bytes),
+    })
 }

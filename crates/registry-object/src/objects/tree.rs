@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{GetOptions, ObjectStore, path::Path};
 use wharf_content::{ByteStream, Error, ErrorKind};
-use wharf_registry::{KeyTree, Listing};
+use wharf_registry::{ExternalObject, KeyTree, Listing};
 
 use super::error;
 
 /// The objects of a store below a path, as a tree that a registry is imported from
 /// ([`Import::from_tree`](wharf_registry::Import::from_tree)). For what Docker's registry has in a bucket, the path
-/// ends with `docker/registry/v2`.
+/// ends with `docker/registry/v2`, and [`ObjectTree::find`] looks for it. Blobs can stay in place if the tree is that of
+/// the registry's own bucket, which [`ExternalStore::tree`](crate::ExternalStore::tree) gives.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,6 +33,8 @@ use super::error;
 pub struct ObjectTree {
     store: Arc<dyn ObjectStore>,
     root: Path,
+    /// The address of the bucket, if the registry's own store is in it.
+    address: Option<Arc<str>>,
 }
 
 impl ObjectTree {
@@ -43,7 +46,34 @@ impl ObjectTree {
     pub fn new(store: Arc<dyn ObjectStore>, path: &str) -> Result<Self, Error> {
         let root = Path::parse(path)
             .map_err(|error| Error::new(ErrorKind::Invalid, format!("the path of the registry: {error}")))?;
-        Ok(Self { store, root })
+        Ok(Self {
+            store,
+            root,
+            address: None,
+        })
+    }
+
+    /// The tree in which Docker's registry has its repositories: `docker/registry/v2` below the path of this one, as its
+    /// configuration names it (`rootdirectory`), or this one; `None` if neither has any.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn find(self) -> Result<Option<Self>, Error> {
+        for below in ["docker/registry/v2", ""] {
+            let mut tree = self.clone();
+            tree.root = self.at(below)?;
+            let repositories = tree.children("repositories").await?.all().await?;
+            if !repositories.is_empty() {
+                return Ok(Some(tree));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn with_address(mut self, address: &Arc<str>) -> Self {
+        self.address = Some(Arc::clone(address));
+        self
     }
 
     fn at(&self, key: &str) -> Result<Path, Error> {
@@ -85,5 +115,11 @@ impl KeyTree for ObjectTree {
                 error => Err(error),
             },
         }
+    }
+
+    fn locate(&self, key: &str) -> Option<ExternalObject> {
+        let address = self.address.as_ref()?;
+        let path = self.at(key).ok()?;
+        Some(ExternalObject::new(&**address, path.as_ref()))
     }
 }

@@ -6,7 +6,7 @@ use object_store::local::LocalFileSystem;
 use wharf_content::Error;
 
 use super::{Store, StoreUrl};
-use crate::store_error;
+use crate::{ExternalStore, store_error};
 
 /// Opens a directory, and makes it if it is not there. What is acknowledged is on the disk.
 pub(super) fn open(url: &StoreUrl, path: &Path) -> Result<Store, Error> {
@@ -17,5 +17,10 @@ pub(super) fn open(url: &StoreUrl, path: &Path) -> Result<Store, Error> {
     fs::create_dir_all(path).map_err(failed)?;
     let objects = LocalFileSystem::new_with_prefix(path)
         .map_err(|error| store_error::failed_at(&url.to_string(), "open", "the directory", &error))?;
-    Ok(Store::new(url.to_string(), objects.with_fsync(true)))
+    let store = Store::new(url.to_string(), objects.with_fsync(true));
+    let real = fs::canonicalize(path).map_err(failed)?;
+    Ok(match real.to_str() {
+        Some(real) => store.with_external(ExternalStore::files(real)),
+        None => store, // no key names a file beside it
+    })
 }

@@ -16,6 +16,8 @@ mod url;
 
 use std::{fmt, sync::Arc};
 
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+use object_store::path::Path;
 #[cfg(feature = "http")]
 use object_store::signer::Signer;
 use object_store::{ObjectStore, multipart::MultipartStore};
@@ -27,7 +29,7 @@ use self::url::Location;
 #[cfg(feature = "http")]
 pub use self::{clock::StoreClock, transport::StoreTransport};
 pub use self::{options::StoreOptions, url::StoreUrl};
-use crate::store_error;
+use crate::{ExternalStore, store_error};
 
 /// An object store, below a prefix that belongs to one registry: its objects, and what only some stores have.
 ///
@@ -54,6 +56,7 @@ pub struct Store {
     signer: Option<Arc<dyn Signer>>,
     #[cfg(feature = "http")]
     clock: Option<StoreClock>,
+    external: Option<ExternalStore>,
 }
 
 impl Store {
@@ -107,6 +110,7 @@ impl Store {
             signer: None,
             #[cfg(feature = "http")]
             clock: None,
+            external: None,
         }
     }
 
@@ -122,6 +126,13 @@ impl Store {
     #[must_use]
     pub fn with_signer(mut self, signer: impl Signer + 'static) -> Self {
         self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Sets the whole of which the store is a part.
+    #[must_use]
+    pub fn with_external(mut self, external: ExternalStore) -> Self {
+        self.external = Some(external);
         self
     }
 
@@ -151,6 +162,13 @@ impl Store {
         self.clock.as_ref()
     }
 
+    /// The whole of which the store is a part, to read what others have written there: the bucket of a cloud, for a directory
+    /// the files of this machine; `None` for a store that the caller brings, until it is set.
+    #[must_use]
+    pub const fn external(&self) -> Option<&ExternalStore> {
+        self.external.as_ref()
+    }
+
     /// The error of an operation on this store, such as `("read", "v1/data/…")`. It names the store, the operation, the
     /// object and the reason, and has nothing of the server's text but the code of its error.
     ///
@@ -161,12 +179,15 @@ impl Store {
     }
 
     #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
-    fn cloud<T: ObjectStore + MultipartStore + Signer>(
+    fn cloud<T: ObjectStore + MultipartStore + Signer + Clone>(
         url: &StoreUrl,
         options: &StoreOptions,
         store: T,
     ) -> Self {
         let address: Arc<str> = url.to_string().into();
+        let bucket: Arc<str> = url.bucket().to_string().into();
+        let whole = || Concealed::new(&bucket, store.clone(), &Path::default());
+        let external = ExternalStore::new(Arc::clone(&bucket), whole(), url.prefix()).with_signer(whole());
         let store = Arc::new(Concealed::new(&address, store, url.prefix()));
         Self {
             address,
@@ -174,6 +195,7 @@ impl Store {
             multipart: Some(Arc::<Concealed<T>>::clone(&store)),
             signer: Some(store),
             clock: Some(options.transport.clock().clone()),
+            external: Some(external),
         }
     }
 }

@@ -96,6 +96,21 @@ impl StoreUrl {
         }
     }
 
+    /// The whole of which this is a part: the bucket from its root. A directory is its own whole.
+    #[must_use]
+    pub fn bucket(&self) -> Self {
+        Self {
+            location: self.location.clone(),
+            prefix: Path::default(),
+        }
+    }
+
+    /// The prefix below which everything lies in the bucket; that of a directory is part of its path.
+    #[must_use]
+    pub fn key_prefix(&self) -> &str {
+        self.prefix.as_ref()
+    }
+
     pub(super) const fn location(&self) -> &Location {
         &self.location
     }

@@ -95,7 +95,7 @@ impl Uploads for ObjectBackend {
         let statement = Statement::new("look an upload up", OBJECTS, [Value::text(id)]);
         let rows = statement.run(&**self.database()).await?;
         let row = rows.first().ok_or_else(missing)?;
-        let pieces = Pieces::of(column(row, 0)?, column(row, 1)?)?;
+        let pieces = Pieces::of(column(row, 0)?, None, column(row, 1)?)?;
         let whole = 0..pieces.size();
         Ok(pieces::read(self.objects().clone(), pieces.within(whole)))
     }

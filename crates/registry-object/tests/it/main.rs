@@ -14,6 +14,7 @@ mod cutting_proxy;
 mod database;
 mod events;
 mod fsck;
+mod in_place;
 mod migrations;
 mod races;
 mod records;

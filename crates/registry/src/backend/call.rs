@@ -20,6 +20,8 @@ pub enum BackendCall {
     Commit,
     /// [`Content::are_present`](crate::Content::are_present)
     ArePresent,
+    /// [`Content::probe`](crate::Content::probe)
+    Probe,
     /// [`Content::read`](crate::Content::read), until the stream is there
     Read,
     /// [`Content::verify`](crate::Content::verify)
@@ -58,7 +60,7 @@ pub enum BackendCall {
 
 impl BackendCall {
     /// All calls.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Values,
         Self::Touch,
         Self::Range,
@@ -68,6 +70,7 @@ impl BackendCall {
         Self::Usage,
         Self::Commit,
         Self::ArePresent,
+        Self::Probe,
         Self::Read,
         Self::Verify,
         Self::Quarantine,
@@ -100,6 +103,7 @@ impl BackendCall {
             Self::Usage => "usage",
             Self::Commit => "commit",
             Self::ArePresent => "are_present",
+            Self::Probe => "probe",
             Self::Read => "read",
             Self::Verify => "verify",
             Self::Quarantine => "quarantine",

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use wharf_content::{ByteStream, Error, Verified};
 use wharf_reference::Digest;
 
-use super::{Commit, Outcome, SignedUrl};
+use super::{Commit, ExternalContent, Outcome, SignedUrl};
 use crate::RepositoryPath;
 
 /// The bytes of blobs and manifests.
@@ -24,6 +24,16 @@ pub trait Content: Send + Sync + fmt::Debug {
     ///
     /// Those of the storage, for what could not be looked up.
     async fn are_present(&self, contents: &[StoredContent]) -> Result<Vec<bool>, Error>;
+
+    /// Asks the storage itself whether content is there with its size. Content that is not is put in quarantine by an engine
+    /// whose [`Content::are_present`] does not look. The default is that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage, for what could not be looked up.
+    async fn probe(&self, content: &StoredContent) -> Result<bool, Error> {
+        Ok(self.are_present(std::slice::from_ref(content)).await? == [true])
+    }
 
     /// Reads bytes of content. An engine that does not trust its storage verifies the whole content: before this
     /// returns, if a part or a whole of up to 1 MiB is read; before the stream's last chunk, if a larger whole
@@ -91,8 +101,9 @@ pub trait Content: Send + Sync + fmt::Debug {
     ///
     /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload,
     /// [`ErrorKind::Mismatch`](wharf_content::ErrorKind::Mismatch) if it has another size than was verified,
-    /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another request is writing to it; those of
-    /// [`Records::commit`](super::Records::commit).
+    /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another request is writing to it;
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the engine cannot read an external object; those
+    /// of [`Records::commit`](super::Records::commit).
     async fn link(
         &self,
         repository: &RepositoryPath,
@@ -160,6 +171,9 @@ pub enum NewContent {
     Bytes(Bytes, Verified),
     /// Content that another repository, or the same, links.
     Stored(StoredContent),
+    /// Content of an object that another registry has written. The engine reads it there and never writes or deletes it. An
+    /// engine that cannot read there fails with [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported).
+    External(ExternalContent),
 }
 
 impl NewContent {
@@ -169,6 +183,7 @@ impl NewContent {
         match self {
             Self::Upload(_, verified) | Self::Bytes(_, verified) => verified.digest(),
             Self::Stored(content) => &content.digest,
+            Self::External(content) => content.digest(),
         }
     }
 }

@@ -131,6 +131,10 @@ impl<B: Backend + ?Sized, H: Hooks> Content for Hooked<B, H> {
             .await
     }
 
+    async fn probe(&self, content: &StoredContent) -> Result<bool, Error> {
+        self.around(BackendCall::Probe, self.backend.probe(content)).await
+    }
+
     async fn read(&self, content: &StoredContent, range: Range<u64>) -> Result<ByteStream, Error> {
         self.around(BackendCall::Read, self.backend.read(content, range))
             .await

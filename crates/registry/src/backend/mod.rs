@@ -4,6 +4,7 @@
 mod call;
 mod commit;
 mod content;
+mod external;
 mod hooked;
 mod record;
 mod records;
@@ -19,6 +20,7 @@ pub use self::{
     call::BackendCall,
     commit::{Change, Commit, CommitId, Guard, Outcome, Refusal, RepeatedCommits},
     content::{Content, ContentId, NewContent, StoredContent},
+    external::{ExternalContent, ExternalObject},
     record::{BlobRecord, ManifestRecord, Record, RecordKey},
     records::{RecordRange, Records, Usage},
     signed_url::SignedUrl,

@@ -147,6 +147,11 @@ impl<S: Storage + 'static> Engine<S> {
                 self.mark_verified(verified.digest());
                 Ok(Placed::Upload(id, progress))
             }
+            NewContent::External(_) => {
+                let message = "the storage of this registry cannot leave content in an object of another registry, \
+                               which has to be copied";
+                Err(Error::new(ErrorKind::Unsupported, message))
+            }
         }
     }
 

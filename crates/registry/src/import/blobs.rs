@@ -15,7 +15,9 @@ use super::{
     source::LinkedBlob,
     work::{Failed, Work},
 };
-use crate::{BlobRecord, NewContent, RepositoryPath, sync::LockExt as _};
+use crate::{
+    BlobRecord, ExternalContent, NewContent, RepositoryPath, StoredContent, state::hash, sync::LockExt as _,
+};
 
 /// The number of repositories that are asked for a blob before it is copied.
 const HOLDERS: usize = 8;
@@ -28,6 +30,8 @@ pub(super) enum Bytes {
     /// The registry had its bytes, in another repository.
     Shared,
     Copied,
+    /// The source has them, and the registry reads them there.
+    InPlace,
     /// It did not: the source does not link it.
     Missing,
 }
@@ -42,7 +46,7 @@ pub(super) async fn copy(
     let state = work.state();
     if let Some(content) = state.repository(path).touch_blob(digest).await?
         && content.size == size
-        && state.is_present(&content).await?
+        && is_there(work, &content).await?
     {
         return Ok(Bytes::Here);
     }
@@ -57,8 +61,22 @@ pub(super) async fn copy(
     if share(work, path, digest, &record).await? {
         return Ok(Bytes::Shared);
     }
+    if work.modes.in_place {
+        leave(work, path, digest, record, &linked).await?;
+        return Ok(Bytes::InPlace);
+    }
     fetch(work, path, digest, record, &linked).await?;
     Ok(Bytes::Copied)
+}
+
+/// Whether content is there. What others may delete is asked for where it is.
+async fn is_there(work: &Work<'_>, content: &StoredContent) -> Result<bool, Error> {
+    let state = work.state();
+    if work.modes.in_place {
+        state.backend.probe(content).await
+    } else {
+        state.is_present(content).await
+    }
 }
 
 /// Links content that the registry has in another repository. The source links it in this one, too.
@@ -73,7 +91,7 @@ async fn share(
         let Some(content) = state.repository(&holder).touch_blob(digest).await? else {
             continue;
         };
-        if content.size == record.size && state.is_present(&content).await? {
+        if content.size == record.size && is_there(work, &content).await? {
             let linked = state.link_blob(path, NewContent::Stored(content), record.clone(), None, None);
             if linked.await.map_err(Error::from)? {
                 return Ok(true);
@@ -81,6 +99,74 @@ async fn share(
         }
     }
     Ok(false)
+}
+
+/// Links a blob where the source has it, if it has its digest there.
+async fn leave(
+    work: &Work<'_>,
+    path: &RepositoryPath,
+    digest: &Digest,
+    record: BlobRecord,
+    linked: &LinkedBlob,
+) -> Result<(), Failed> {
+    let Some(object) = work.source.locate(digest) else {
+        let message =
+            "the source is in no storage that an engine reads itself, so that blobs cannot stay in place";
+        return Err(Error::new(ErrorKind::Unsupported, message).into());
+    };
+    // What is trusted does not heal what was found to be damaged: that has to be hashed.
+    let ways: &[bool] = if work.modes.trusted_digests {
+        &[false, true]
+    } else {
+        &[true]
+    };
+    for is_hashed in ways {
+        let bytes = opened(work, digest, record.size, linked).await?;
+        let content = if *is_hashed {
+            let reading = Reading::new(bytes, record.size);
+            let failure = Arc::clone(&reading.failure);
+            let hashed = hash(Box::pin(reading), digest.algorithm()).await;
+            let of_source = failure.locked().take();
+            let hashed = hashed.map_err(|error| of_source.map_or_else(|| error.into(), Failed::of_source))?;
+            if hashed.digest() != digest {
+                return Err(other_digest(digest, hashed.digest()));
+            }
+            ExternalContent::verified(object.clone(), &hashed)
+        } else {
+            ExternalContent::trusted(object.clone(), digest.clone(), record.size)
+        };
+        let content = NewContent::External(content);
+        let linking = work.state().link_blob(path, content, record.clone(), None, None);
+        if linking.await.map_err(Error::from)? {
+            return Ok(());
+        }
+    }
+    Err(missing(digest))
+}
+
+/// The bytes of a blob, which are so many.
+async fn opened(
+    work: &Work<'_>,
+    digest: &Digest,
+    expected: u64,
+    linked: &LinkedBlob,
+) -> Result<ByteStream, Failed> {
+    let opened = work.source.bytes(digest, linked).await;
+    let (size, bytes) = opened
+        .map_err(Failed::of_source)?
+        .ok_or_else(|| missing(digest))?;
+    if size != expected {
+        return Err(Failed::skip(format!("{digest} has {size} bytes, not {expected}")));
+    }
+    Ok(bytes)
+}
+
+fn missing(digest: &Digest) -> Failed {
+    Failed::skip(format!("the data of {digest} is missing, which it needs"))
+}
+
+fn other_digest(digest: &Digest, found: &Digest) -> Failed {
+    Failed::skip(format!("the data of {digest} has the digest {found}"))
 }
 
 /// Copies the bytes of a blob, and links them if they have its digest.
@@ -92,22 +178,9 @@ async fn fetch(
     linked: &LinkedBlob,
 ) -> Result<(), Failed> {
     let state = work.state();
-    let opened = work.source.bytes(digest, linked).await;
-    let Some((size, bytes)) = opened.map_err(Failed::of_source)? else {
-        return Err(Failed::skip(format!(
-            "the data of {digest} is missing, which it needs"
-        )));
-    };
-    if size != record.size {
-        let expected = record.size;
-        return Err(Failed::skip(format!("{digest} has {size} bytes, not {expected}")));
-    }
-    let failure = Arc::default();
-    let reading = Reading {
-        bytes,
-        left: size,
-        failure: Arc::clone(&failure),
-    };
+    let bytes = opened(work, digest, record.size, linked).await?;
+    let reading = Reading::new(bytes, record.size);
+    let failure = Arc::clone(&reading.failure);
     let taken = state.take(Box::pin(reading), Some(digest.algorithm())).await;
     let of_source = failure.locked().take();
     let (id, written) = match (taken, of_source) {
@@ -123,10 +196,7 @@ async fn fetch(
         Ok(content) if content.digest() == digest => content,
         Ok(content) => {
             state.discard(&id).await;
-            let found = content.digest();
-            return Err(Failed::skip(format!(
-                "the data of {digest} has the digest {found}"
-            )));
+            return Err(other_digest(digest, content.digest()));
         }
         Err(error) => {
             state.discard(&id).await;
@@ -154,6 +224,14 @@ struct Reading {
 }
 
 impl Reading {
+    fn new(bytes: ByteStream, size: u64) -> Self {
+        Self {
+            bytes,
+            left: size,
+            failure: Arc::default(),
+        }
+    }
+
     fn fail(&mut self, error: Error) -> Error {
         let told = Error::new(ErrorKind::Cancelled, "the source failed");
         *self.failure.locked() = Some(error);

@@ -17,15 +17,22 @@ use wharf_content::{ByteStream, Error, ErrorKind};
 use wharf_fs::{Directory, WrongKind};
 
 use super::source::KeyTree;
-use crate::Listing;
+use crate::{ExternalObject, Listing};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 256 * 1024;
 /// Chunks that are read before they are asked for.
 const AHEAD: usize = 4;
 
+/// The address of files of this machine, which [`ExternalObject`] names by their paths.
+const FILES: &str = "file://";
+
 /// The directory with `repositories` and `blobs`.
-pub(super) struct DirectoryTree(Arc<Directory>);
+pub(super) struct DirectoryTree {
+    directory: Arc<Directory>,
+    /// Its path without symbolic links, if it is text and begins with a slash.
+    path: Option<String>,
+}
 
 impl DirectoryTree {
     /// Opens a directory that Docker's registry has as its root, or the `v2` in it; `None` if it is neither.
@@ -35,10 +42,16 @@ impl DirectoryTree {
             if !path.join("repositories").is_dir() {
                 continue;
             }
-            let directory = Directory::open(&path).map_err(|error| {
+            let failed = |error| {
                 Error::new(ErrorKind::Storage, format!("cannot open {}", path.display())).with_source(error)
-            })?;
-            return Ok(Some(Self(Arc::new(directory))));
+            };
+            let real = path.canonicalize().map_err(failed)?;
+            let directory = Arc::new(Directory::open(&real).map_err(failed)?);
+            let path = real
+                .to_str()
+                .filter(|path| path.starts_with('/'))
+                .map(str::to_owned);
+            return Ok(Some(Self { directory, path }));
         }
         Ok(None)
     }
@@ -50,7 +63,7 @@ impl DirectoryTree {
         key: &str,
         work: impl FnOnce(&Directory, &str) -> io::Result<T> + Send + 'static,
     ) -> Result<Option<T>, Error> {
-        let (root, key) = (Arc::clone(&self.0), key.to_owned());
+        let (root, key) = (Arc::clone(&self.directory), key.to_owned());
         let working = spawn_blocking(move || {
             let (parents, name) = key.rsplit_once('/').unwrap_or(("", &key));
             let done = follow(&root, parents).and_then(|parent| match &parent {
@@ -106,6 +119,11 @@ impl KeyTree for DirectoryTree {
             chunks: None,
         };
         Ok(Some((size, Box::pin(bytes))))
+    }
+
+    fn locate(&self, key: &str) -> Option<ExternalObject> {
+        let path = self.path.as_ref()?;
+        Some(ExternalObject::new(FILES, format!("{path}/{key}")))
     }
 }
 

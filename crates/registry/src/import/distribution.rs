@@ -9,7 +9,7 @@ use wharf_content::{ByteStream, Error, ErrorKind};
 use wharf_reference::{Digest, Tag};
 
 use super::source::{Found, KeyTree, LinkedBlob, Source, StoredManifest};
-use crate::{Listing, RepositoryPath};
+use crate::{ExternalObject, Listing, RepositoryPath};
 
 /// The most bytes of a file with a digest.
 const MAX_LINK: u64 = 1024;
@@ -152,6 +152,10 @@ impl Source for Distribution {
 
     async fn bytes(&self, digest: &Digest, _: &LinkedBlob) -> Result<Option<(u64, ByteStream)>, Error> {
         self.tree.open(&data(digest)).await
+    }
+
+    fn locate(&self, digest: &Digest) -> Option<ExternalObject> {
+        self.tree.locate(&data(digest))
     }
 }
 

@@ -25,11 +25,13 @@ use crate::{DiskBackend, Registry};
 ///
 /// Two forms are read: that of Docker's registry (`docker/registry/v2`), in a directory or in any [`KeyTree`], while
 /// it goes on serving and taking pushes; and the directory of a [`DiskBackend`], which nobody else may use
-/// meanwhile. All bytes are hashed on their way: what does not have its digest is not taken.
+/// meanwhile. All bytes are hashed: what does not have its digest is not taken.
 ///
 /// An import may be repeated, and broken off at any point: it copies what is not there yet, and moves the tags that
 /// were moved. What is gone from the source stays. So a registry is replaced without a long pause: import while the
 /// old one serves, again when it has stopped to take pushes, and then let clients come to the new one.
+///
+/// Blobs are copied, or [left in place](Import::with_in_place) where the engine reads the storage of the source itself.
 ///
 /// A manifest is taken with the blobs and manifests that it needs and the source has; blobs that no manifest needs
 /// are left behind, as the next collection of garbage would remove them. Rights are not checked, quotas do not
@@ -53,7 +55,7 @@ use crate::{DiskBackend, Registry};
 /// ```
 pub struct Import {
     source: Box<dyn Source>,
-    keep_tags: bool,
+    modes: Modes,
     skipped: Arc<dyn Fn(&SkippedItem) + Send + Sync>,
 }
 
@@ -88,7 +90,7 @@ impl Import {
     fn of(source: impl Source + 'static) -> Self {
         Self {
             source: Box::new(source),
-            keep_tags: false,
+            modes: Modes::default(),
             skipped: Arc::new(|_| {}),
         }
     }
@@ -97,7 +99,28 @@ impl Import {
     /// the source has it.
     #[must_use]
     pub fn with_keep_tags(mut self, keep: bool) -> Self {
-        self.keep_tags = keep;
+        self.modes.keep_tags = keep;
+        self
+    }
+
+    /// Sets whether blobs stay where the source has them, and the registry reads them there, for as long as it has
+    /// them: it never writes or deletes what the source has written. Manifests are copied. Default: `false`.
+    ///
+    /// The engine must be one that reads the storage of the source, and the source a Docker's registry. Nobody else may
+    /// delete blobs of the source from then on, so that its own collection of garbage must not run any more. A repeated import asks the storage
+    /// for the blobs of all manifests that it finds, and tells those that are gone ([`Import::with_skipped`]): a push
+    /// brings them again.
+    #[must_use]
+    pub fn with_in_place(mut self, in_place: bool) -> Self {
+        self.modes.in_place = in_place;
+        self
+    }
+
+    /// Sets whether blobs that stay in place are taken to have their digests, unread. Default: `false`, they are read
+    /// and hashed once. Where the storage holds other bytes, clients are the first to notice.
+    #[must_use]
+    pub fn with_trusted_digests(mut self, trusted: bool) -> Self {
+        self.modes.trusted_digests = trusted;
         self
     }
 
@@ -113,24 +136,28 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// Those of the registry's backend, and of a source that cannot be reached. What is wrong with a single item of
+    /// Those of the registry's backend, and of a source that cannot be reached; [`ErrorKind::Unsupported`] if blobs are
+    /// to stay in place and the engine does not read the storage of the source. What is wrong with a single item of
     /// the source is none: the item is skipped.
     pub async fn run(&self, registry: &Registry) -> Result<ImportReport, Error> {
-        let mut work = Work::new(
-            self.source.as_ref(),
-            registry,
-            self.keep_tags,
-            self.skipped.as_ref(),
-        );
+        let mut work = Work::new(self.source.as_ref(), registry, self.modes, self.skipped.as_ref());
         work.run().await?;
         Ok(work.report)
     }
 }
 
+/// The ways in which an import may work.
+#[derive(Debug, Clone, Copy, Default)]
+struct Modes {
+    keep_tags: bool,
+    in_place: bool,
+    trusted_digests: bool,
+}
+
 impl fmt::Debug for Import {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Import")
-            .field("keep_tags", &self.keep_tags)
+            .field("modes", &self.modes)
             .finish_non_exhaustive()
     }
 }

@@ -8,8 +8,10 @@ pub struct ImportReport {
     pub repositories: u64,
     /// Manifests that were copied.
     pub manifests: u64,
-    /// Blobs that came into a repository, copied or shared with another repository.
+    /// Blobs that came into a repository: copied, shared with another repository, or left in place.
     pub blobs: u64,
+    /// Blobs of these that stay where the source has them.
+    pub in_place: u64,
     /// Bytes of manifests and blobs that were copied.
     pub bytes: u64,
     /// Tags that were set or moved.

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use wharf_content::{ByteStream, Error, MediaType};
 use wharf_reference::{Digest, Tag};
 
-use crate::{Listing, RepositoryPath};
+use crate::{ExternalObject, Listing, RepositoryPath};
 
 /// A tree of keys in which another registry has stored its data: names between slashes, as in a directory or below
 /// the prefix of a bucket. Only read.
@@ -26,6 +26,13 @@ pub trait KeyTree: Send + Sync {
     ///
     /// Those of the storage; an object that is no regular file.
     async fn open(&self, key: &str) -> Result<Option<(u64, ByteStream)>, Error>;
+
+    /// The object at a key, there or not, under the name by which an engine that reads the same storage finds it. `None`, as by
+    /// default, if there is no such name: what is imported is copied.
+    fn locate(&self, key: &str) -> Option<ExternalObject> {
+        let _ = key;
+        None
+    }
 }
 
 /// The repositories of another registry. Names are unparsed: the import skips those that are none.
@@ -56,6 +63,12 @@ pub(super) trait Source: Send + Sync {
 
     /// The size and the bytes of a blob.
     async fn bytes(&self, digest: &Digest, blob: &LinkedBlob) -> Result<Option<(u64, ByteStream)>, Error>;
+
+    /// The object that holds the bytes of a blob, and nothing else, if an engine could read it there.
+    fn locate(&self, digest: &Digest) -> Option<ExternalObject> {
+        let _ = digest;
+        None
+    }
 }
 
 /// A name in a listing, or a name for which there is nothing to be read, with the reason.

@@ -6,13 +6,13 @@ use wharf_content::{Error, ErrorKind, MAX_DEPTH, Manifest};
 use wharf_reference::{Digest, Tag};
 
 use super::{
-    ImportReport, SkippedItem,
+    ImportReport, Modes, SkippedItem,
     blobs::{Bytes, copy},
     distribution::is_away,
     source::{Found, Source},
 };
 use crate::{
-    Limits, Registry, RepositoryPath,
+    Limits, ManifestRecord, Registry, RepositoryPath,
     state::{ManifestPush, Needs, PushError, Quota, RegistryState},
 };
 
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 4;
 pub(super) struct Work<'a> {
     pub(super) source: &'a dyn Source,
     registry: &'a Registry,
-    keep_tags: bool,
+    pub(super) modes: Modes,
     told: &'a (dyn Fn(&SkippedItem) + Send + Sync),
     pub(super) report: ImportReport,
 }
@@ -63,19 +63,21 @@ pub(super) struct Repository {
     pub(super) path: RepositoryPath,
     /// Manifests that were skipped.
     failed: HashSet<Digest>,
+    /// Blobs that the storage was asked for.
+    probed: HashSet<Digest>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(
         source: &'a dyn Source,
         registry: &'a Registry,
-        keep_tags: bool,
+        modes: Modes,
         told: &'a (dyn Fn(&SkippedItem) + Send + Sync),
     ) -> Self {
         Self {
             source,
             registry,
-            keep_tags,
+            modes,
             told,
             report: ImportReport::default(),
         }
@@ -113,6 +115,7 @@ impl<'a> Work<'a> {
         let mut repository = Repository {
             path,
             failed: HashSet::new(),
+            probed: HashSet::new(),
         };
         match self.manifests(&mut repository).await {
             Ok(()) => {}
@@ -195,6 +198,9 @@ impl<'a> Work<'a> {
         if let Some(record) = view.manifest(digest).await?
             && state.is_present(&record.content(digest)).await?
         {
+            if self.modes.in_place {
+                self.probe(repository, digest, &record).await?;
+            }
             return Ok(true);
         }
         let config = &self.registry.config;
@@ -272,11 +278,37 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Asks for the blobs of a manifest that is here, and brings those again that are gone.
+    async fn probe(
+        &mut self,
+        repository: &mut Repository,
+        manifest: &Digest,
+        record: &ManifestRecord,
+    ) -> Result<(), Failed> {
+        for (blob, size) in &record.blobs {
+            if !repository.probed.insert(blob.clone()) {
+                continue;
+            }
+            match self.blob(repository, blob, *size).await {
+                Ok(_) => {}
+                Err(Failed::Skip(reason)) => {
+                    self.skip(repository.path.as_str(), manifest.as_str(), reason);
+                }
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        Ok(())
+    }
+
     async fn blob(&mut self, repository: &Repository, digest: &Digest, size: u64) -> Result<Bytes, Failed> {
         let brought = copy(self, &repository.path, digest, size).await?;
         match brought {
             Bytes::Here | Bytes::Missing => {}
             Bytes::Shared => self.report.blobs += 1,
+            Bytes::InPlace => {
+                self.report.blobs += 1;
+                self.report.in_place += 1;
+            }
             Bytes::Copied => {
                 self.report.blobs += 1;
                 self.report.bytes += size;
@@ -315,7 +347,7 @@ impl<'a> Work<'a> {
         }
         let path = repository.path.clone();
         let view = self.state().repository(&path);
-        match view.set_tag(&tag, &digest, self.keep_tags).await {
+        match view.set_tag(&tag, &digest, self.modes.keep_tags).await {
             Ok(true) => self.report.tags += 1,
             Ok(false) => self.report.unchanged += 1,
             Err(error) if error.kind() == ErrorKind::Conflict => return Err(Failed::Skip(error.to_string())),

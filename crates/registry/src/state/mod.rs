@@ -22,6 +22,7 @@ pub(crate) use self::{
     push::{Condition, ManifestPush, Needs, PushError},
     quota::{Quota, QuotaExceeded},
     single_flight::SingleFlight,
+    upload::hash,
     view::Repository,
     writers::{Claim, Claimed},
 };

@@ -45,19 +45,7 @@ impl RegistryState {
 
     /// Hashes an upload whose bytes were not hashed when they were received.
     pub(crate) async fn rehash(&self, upload: &str, algorithm: Algorithm) -> Result<Verified, Error> {
-        let mut bytes = self.backend.read_upload(upload).await?;
-        let mut hasher = Hasher::new(algorithm)?;
-        while let Some(chunk) = std::future::poll_fn(|context| bytes.as_mut().poll_next(context)).await {
-            let chunk: Bytes = chunk?;
-            let hashing = tokio::task::spawn_blocking(move || {
-                hasher.update(&chunk);
-                hasher
-            });
-            hasher = hashing
-                .await
-                .map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
-        }
-        hasher.prove()
+        hash(self.backend.read_upload(upload).await?, algorithm).await
     }
 
     /// Makes an upload that no client sees a blob of a repository; drops it if that fails.
@@ -100,4 +88,20 @@ impl RegistryState {
             }),
         }
     }
+}
+
+/// Reads a stream to its end, and hashes it.
+pub(crate) async fn hash(mut bytes: ByteStream, algorithm: Algorithm) -> Result<Verified, Error> {
+    let mut hasher = Hasher::new(algorithm)?;
+    while let Some(chunk) = std::future::poll_fn(|context| bytes.as_mut().poll_next(context)).await {
+        let chunk: Bytes = chunk?;
+        let hashing = tokio::task::spawn_blocking(move || {
+            hasher.update(&chunk);
+            hasher
+        });
+        hasher = hashing
+            .await
+            .map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
+    }
+    hasher.prove()
 }

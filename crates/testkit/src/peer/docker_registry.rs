@@ -33,6 +33,7 @@ pub struct DockerRegistryBuilder {
     tls: Option<(TestCertificate, Option<String>)>,
     users: Vec<(String, String)>,
     token: Option<(String, String)>,
+    storage: Option<String>,
     extra: String,
 }
 
@@ -111,6 +112,16 @@ impl DockerRegistryBuilder {
         self
     }
 
+    /// Keeps its data in a bucket of S3, below `rootdirectory`, and sends all of it through itself.
+    #[must_use]
+    pub fn s3(mut self, endpoint: &str, bucket: &str, root: &str, [key, secret]: [&str; 2]) -> Self {
+        self.storage = Some(format!(
+            "s3: {{accesskey: {key}, secretkey: {secret}, region: us-east-1, regionendpoint: \"{endpoint}\", \
+             bucket: {bucket}, rootdirectory: /{root}, secure: false}}, redirect: {{disable: true}}"
+        ));
+        self
+    }
+
     /// Adds lines to its configuration, for example `proxy: {remoteurl: "http://..."}`.
     #[must_use]
     pub fn configuration(mut self, yaml: &str) -> Self {
@@ -182,9 +193,10 @@ impl DockerRegistryBuilder {
             section.replace("ROOT", &at("token-root.crt"))
         });
         let http = format!("addr: \"127.0.0.1:0\", secret: wharf-test{tls}");
+        let files = || format!("filesystem: {{rootdirectory: {}}}", at("store"));
+        let driver = self.storage.clone().unwrap_or_else(files);
         let storage = format!(
-            "filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}, maintenance: {{uploadpurging: {{enabled: false}}}}",
-            at("store")
+            "{driver}, delete: {{enabled: true}}, maintenance: {{uploadpurging: {{enabled: false}}}}"
         );
         let extra = &self.extra;
         format!(

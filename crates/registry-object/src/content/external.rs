@@ -1,0 +1,70 @@
+//! Content in objects that another registry has written.
+
+use wharf_content::{Error, ErrorKind};
+use wharf_registry::ExternalContent;
+
+use super::{Found, Placing, link::CANDIDATES, place::External};
+use crate::{
+    ObjectBackend,
+    database::{Statement, Value},
+    records::row::{column, size},
+};
+
+impl ObjectBackend {
+    /// Finds out how content of an external object is placed; `None` if the object is not there with its size, or if
+    /// nobody has hashed it and it would take the place of damaged content.
+    pub(super) async fn prepare_external(&self, content: &ExternalContent) -> Result<Option<Placing>, Error> {
+        let key = self.external_key(content)?;
+        if self.objects().external()?.size(key).await? != Some(content.size()) {
+            return Ok(None);
+        }
+        let size = size(content.size())?;
+        let mut external = External {
+            key: key.to_owned(),
+            digest: content.digest().clone(),
+            size,
+            healed: None,
+        };
+        let values = [Value::text(content.digest().as_str()), size.into()];
+        let statement = Statement::new("look content up", CANDIDATES, values);
+        let rows = statement.run(&**self.database()).await?;
+        let Some(row) = rows.first() else {
+            return Ok(Some(Placing::External(external)));
+        };
+        let found = Found::of(row)?;
+        let is_quarantined: bool = column(row, 5)?;
+        if !is_quarantined && self.is_there(&found).await? {
+            return Ok(Some(Placing::Stored(found.id)));
+        }
+        if !content.is_verified() {
+            return Ok(None);
+        }
+        external.healed = Some(found.id);
+        Ok(Some(Placing::External(external)))
+    }
+
+    /// The key of an object in the bucket that this registry reads.
+    fn external_key<'c>(&self, content: &'c ExternalContent) -> Result<&'c str, Error> {
+        let object = content.object();
+        let bucket = self.objects().external().map_err(|_| {
+            let message =
+                "this registry reads no objects of another registry, whose content has to be copied";
+            Error::new(ErrorKind::Unsupported, message)
+        })?;
+        if *object.store != *bucket.address() {
+            let message = format!(
+                "content in {} cannot stay in place: this registry reads {} only, and content of other stores has to be copied",
+                object.store,
+                bucket.address()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let own = self.objects().own_key()?;
+        let rest = object.key.strip_prefix(own.as_str());
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            let message = "an object of the registry itself cannot be the external object of content";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(&object.key)
+    }
+}
