@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use wharf_http::ReqwestConnector;
 use wharf_registry::{EventFormat, EventOptions, Registry};
@@ -64,7 +64,13 @@ impl Notify {
             if self.plain_http {
                 builder = builder.dangerous_plain_http();
             }
-            let webhook = builder.build(&connector)?;
+            let webhook = builder.build(&connector);
+            let webhook = match webhook {
+                Err(error) if url.starts_with("http://") && !self.plain_http => {
+                    return Err(anyhow!("{error}; --notify-plain-http accepts it"));
+                }
+                built => built.context("--notify")?,
+            };
             let name = webhook.name();
             registry = registry.with_subscriber(&name, webhook).await?;
         }

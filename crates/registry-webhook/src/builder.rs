@@ -27,6 +27,7 @@ pub struct WebhookBuilder {
     format: EventFormat,
     headers: Vec<(String, String)>,
     key: Option<SigningKey>,
+    has_empty_key: bool,
     tls: TlsSettings,
     plain: bool,
 }
@@ -38,6 +39,7 @@ impl WebhookBuilder {
             format: EventFormat::default(),
             headers: Vec::new(),
             key: None,
+            has_empty_key: false,
             tls: TlsSettings::default(),
             plain: false,
         }
@@ -57,9 +59,10 @@ impl WebhookBuilder {
         self
     }
 
-    /// Signs each body with this key. It should have 32 random bytes. It is never shown.
+    /// Signs each body with this key, which is not empty. It should have 32 random bytes. It is never shown.
     #[must_use]
     pub fn with_key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.has_empty_key = key.as_ref().is_empty();
         self.key = Some(SigningKey::new(key.as_ref()));
         self
     }
@@ -83,7 +86,7 @@ impl WebhookBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] for a URL that is neither https nor, where that is allowed, http, or that has a user or
-    /// a password; for a header that is none, or that a webhook sets by itself.
+    /// a password; for an empty key; for a header that is none, or that a webhook sets by itself.
     pub fn build(self, connect: &dyn Connect) -> Result<Webhook, Error> {
         let invalid = |message: String| Error::new(ErrorKind::Invalid, message);
         let url = Url::parse(&self.url).map_err(|error| invalid(format!("the URL of a webhook: {error}")))?;
@@ -95,6 +98,10 @@ impl WebhookBuilder {
         if !origin.is_encrypted() && !self.plain {
             let message = "is not https, so that others could read and change what is sent";
             return Err(invalid(format!("the URL of the webhook at {origin} {message}")));
+        }
+        if self.has_empty_key {
+            let message = "would sign with an empty key, as everybody can";
+            return Err(invalid(format!("the webhook at {origin} {message}")));
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {

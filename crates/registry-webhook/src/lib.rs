@@ -31,8 +31,8 @@
 //! | `X-Wharf-Signature-256` | `sha256=` and the HMAC-SHA256 of the body in lowercase hexadecimal, if the webhook has a key |
 //!
 //! and those that were [configured](WebhookBuilder::with_header). It accepts the event with any status 2xx. With 410 it
-//! says that it wants no event any more. With anything else, and with no answer in 20 s, it gets the event again. Redirects
-//! are not followed: the endpoint's address is the operator's choice, not the endpoint's.
+//! says that it wants no event any more. With anything else, and with no answer in 20 s, it gets the event again, and not before
+//! the time in its `Retry-After` has passed, of up to five minutes. Redirects are not followed: the endpoint's address is the operator's choice, not the endpoint's.
 //!
 //! An endpoint may get an event twice, and the second time late. Its id tells, or its number: below the highest of its
 //! repository it is not new.

@@ -1,9 +1,13 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
-use wharf_content::{Error, ErrorKind, Hasher};
+use wharf_content::{Diagnostic, Error, ErrorKind, Hasher};
 use wharf_http::{ErrorKind as Failure, HttpService, Origin, Request};
 use wharf_registry::{Delivery, Event, EventFormat, Subscriber};
 
@@ -60,7 +64,7 @@ impl Webhook {
         Ok(request.with_body(body))
     }
 
-    fn judge(&self, status: StatusCode) -> Result<Delivery, Error> {
+    fn judge(&self, status: StatusCode, headers: &HeaderMap) -> Result<Delivery, Error> {
         let kind = match status {
             StatusCode::GONE => return Ok(Delivery::Unsubscribe),
             _ if status.is_success() => return Ok(Delivery::Accepted),
@@ -81,7 +85,35 @@ impl Webhook {
             "the webhook at {} answered {code} instead of 2xx{note}",
             self.origin
         );
-        Err(Error::new(kind, message))
+        let wait = wharf_http::retry_after(headers, SystemTime::now());
+        Err(Error::diagnosed(kind, Refusal { message, code, wait }))
+    }
+}
+
+/// An answer that accepts nothing.
+#[derive(Debug)]
+struct Refusal {
+    message: String,
+    code: u16,
+    /// The time after which the endpoint wants to be asked again.
+    wait: Option<Duration>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Diagnostic for Refusal {
+    fn status(&self) -> Option<u16> {
+        Some(self.code)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.wait
     }
 }
 
@@ -101,7 +133,7 @@ impl Subscriber for Webhook {
             };
             Error::new(kind, format!("the webhook at {}: {error}", self.origin)).with_source(error)
         })?;
-        self.judge(response.status()) // the body is dropped unread: it says nothing, and may have no end
+        self.judge(response.status(), response.headers()) // the body is dropped unread: it says nothing, and may have no end
     }
 }
 

@@ -112,11 +112,16 @@ fn an_endpoint_that_is_away_is_said_and_holds_up_nothing() {
 #[test]
 fn settings_of_events_that_cannot_be_meant_are_refused() {
     let sandbox = Sandbox::new();
+    sandbox.write("empty", " \n");
     sandbox.write("headers", "no colon here: but canary\nnone\n");
     for (flags, said) in [
         (
             ["--notify", "http://hooks.test/canary"].as_slice(),
-            "is not https",
+            "is not https, so that others could read and change what is sent; --notify-plain-http accepts it",
+        ),
+        (
+            &["--notify", "https://hooks.test/", "--notify-key", "empty"],
+            "an empty key",
         ),
         (&["--notify", "hooks.test"], "the URL of a webhook"),
         (&["--notify", "https://user:canary@hooks.test/"], "in a header"),

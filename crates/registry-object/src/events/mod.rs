@@ -50,7 +50,8 @@ const RELEASE: &str =
      FROM subscribers s, repositories r
      WHERE s.name = $1 AND r.name = $2 AND p.subscriber = s.id AND p.repository = r.id AND p.claim = $3 AND p.free > now()";
 const SEEN: &str = "UPDATE subscribers SET seen = now() WHERE name = $1";
-/// Of two processes that drop the same events, the second finds the position moved.
+/// Of two processes that drop the same events, the second finds the position moved. With an event those before it go,
+/// which may be of transactions that began later.
 const DROP: &str = "WITH waiting AS (
          SELECT e.repository, e.number, e.recorded,
              row_number() OVER (ORDER BY e.recorded DESC, e.repository DESC, e.number DESC) AS rank
@@ -58,11 +59,11 @@ const DROP: &str = "WITH waiting AS (
              JOIN events e ON e.repository = p.repository AND e.number > p.accepted
          WHERE s.name = $1),
      old AS (
-         SELECT repository, max(number) AS number, count(*) AS count FROM waiting
+         SELECT repository, max(number) AS number FROM waiting
          WHERE rank > $3 OR recorded <= now() - $2 * interval '1 second' GROUP BY repository)
      UPDATE event_positions p SET accepted = old.number, failures = 0 FROM old, subscribers s
      WHERE s.name = $1 AND p.subscriber = s.id AND p.repository = old.repository AND p.accepted < old.number
-     RETURNING old.count";
+     RETURNING (SELECT count(*) FROM waiting w WHERE w.repository = old.repository AND w.number <= old.number)";
 /// Positions with nothing left to deliver, and rows that nobody has asked for in so many seconds.
 const FORGET: [(&str, bool); 3] = [
     (

@@ -83,10 +83,46 @@ fn answers() -> Vec<(&'static str, Vec<Step>, Result<Delivery, ErrorKind>)> {
     ]
 }
 
+/// Answers before the answer, and what is none, as [`answers`] has them.
+fn announcements() -> Vec<(&'static str, Vec<Step>, Result<Delivery, ErrorKind>)> {
+    vec![
+        (
+            "answers that announce another",
+            vec![
+                Step::Send(
+                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n".into(),
+                ),
+                Step::Send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".into()),
+            ],
+            Ok(Delivery::Accepted),
+        ),
+        (
+            "an announcement and the end",
+            vec![Step::Send("HTTP/1.1 103 Early Hints\r\n\r\n".into()), Step::Close],
+            Err(ErrorKind::Network),
+        ),
+        (
+            "another protocol",
+            vec![
+                Step::Send(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n".into(),
+                ),
+                Step::Close,
+            ],
+            Err(ErrorKind::Invalid),
+        ),
+        (
+            "no status",
+            vec![Step::Send("HTTP/1.1 000 \r\n\r\n".into()), Step::Close],
+            Err(ErrorKind::Network),
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_2xx_accepts_and_410_ends_whatever_else_comes() {
     let event = event().await;
-    for (answer, steps, expected) in answers() {
+    for (answer, steps, expected) in answers().into_iter().chain(announcements()) {
         let stage = Stage::new();
         let (endpoint, evil) = (stage.origin("hooks.test").await, stage.origin("evil.test").await);
         endpoint.on(Match::any(), steps);
@@ -103,6 +139,37 @@ async fn only_2xx_accepts_and_410_ends_whatever_else_comes() {
             1,
             "{answer}: it is the registry that repeats"
         );
+    }
+}
+
+/// Answers that say when the endpoint wants to be asked again, and the time that the registry is told.
+#[tokio::test]
+async fn the_time_for_which_an_endpoint_wants_nothing_is_told() {
+    let event = event().await;
+    for (status, value, expected) in [
+        (429, Some("7"), Some(7)),
+        (503, Some("120"), Some(120)),
+        (429, Some("0"), Some(0)),
+        (500, Some("99999999999999999999999999"), Some(u64::MAX)),
+        (429, Some("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0)),
+        (429, Some("soon"), None),
+        (429, Some("-1"), None),
+        (503, None, None),
+    ] {
+        let stage = Stage::new();
+        let endpoint = stage.origin("hooks.test").await;
+        let answer = Answer::new(status);
+        endpoint.on(
+            Match::any(),
+            match value {
+                Some(value) => answer.header("Retry-After", value),
+                None => answer,
+            },
+        );
+        let webhook = build(&stage, Webhook::builder("https://hooks.test/"));
+        let error = webhook.deliver(&event).await.expect_err("it is refused");
+        let wait = error.retry_after().map(|wait| wait.as_secs());
+        assert_eq!((error.status(), wait), (Some(status), expected), "{value:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use super::{build, event};
 fn settings_that_cannot_be_meant_are_refused() {
     let url = Webhook::builder;
     let header = |name, value| url("https://hooks.test/").with_header(name, value);
-    let refused: [(WebhookBuilder, &str); 14] = [
+    let refused: [(WebhookBuilder, &str); 15] = [
         (url("http://hooks.test/"), "https"),
         (url("hooks.test"), "URL"),
         (url(""), "URL"),
@@ -28,6 +28,7 @@ fn settings_that_cannot_be_meant_are_refused() {
             header("X-Wharf-Signature-256", "sha256=canary"),
             "x-wharf-signature-256",
         ),
+        (url("https://hooks.test/").with_key(""), "key"),
         (header("two words", "canary"), "name of a header"),
         (header("X-Token", "canary\r\nX-More: 1"), "x-token"),
     ];

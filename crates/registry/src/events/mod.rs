@@ -3,6 +3,7 @@
 //! An event is made where a request is known, and travels with its commit, so that an engine records it in the
 //! same step. From its [`Outbox`] a [sender](sender) delivers it to each [`Subscriber`].
 
+mod attempt;
 mod context;
 #[cfg(feature = "server")]
 mod delivering;

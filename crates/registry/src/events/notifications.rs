@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::request::Parts;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
     task::JoinSet,
 };
 use wharf_content::{Error, ErrorKind};
@@ -15,7 +15,6 @@ use super::{
 use crate::{
     Outbox, Registry,
     events::{EventActor, EventRequest, EventSource},
-    sync::LockExt as _,
 };
 
 /// The pulls that wait for a subscriber. More are not told.
@@ -61,8 +60,8 @@ struct Subscription {
     name: Arc<str>,
     subscriber: Arc<dyn Subscriber>,
     pulls: mpsc::Sender<Event>,
-    /// The other end, until the first sender takes it.
-    pulled: Mutex<Option<mpsc::Receiver<Event>>>,
+    /// The other end, for the sender that is running.
+    pulled: Arc<Mutex<mpsc::Receiver<Event>>>,
 }
 
 impl Registry {
@@ -91,7 +90,7 @@ impl Registry {
             name: name.into(),
             subscriber: Arc::new(subscriber),
             pulls,
-            pulled: Mutex::new(Some(pulled)),
+            pulled: Arc::new(Mutex::new(pulled)),
         };
         let notifications = &mut self.config_mut().notifications;
         if notifications.instance.is_empty() {
@@ -131,14 +130,12 @@ pub(super) async fn deliver(registry: &Registry, closing: &watch::Receiver<bool>
             name: Arc::clone(&subscription.name),
             subscriber: Arc::clone(&subscription.subscriber),
         };
-        let pulled = subscription.pulled.locked().take();
+        let pulled = Arc::clone(&subscription.pulled);
         let subscriber = Arc::clone(&subscription.subscriber);
         let closing = closing.clone();
         senders.spawn(async move {
             let mut pulls = JoinSet::new(); // which end with the sender
-            if let Some(pulled) = pulled {
-                pulls.spawn(sender::tell_pulls(pulled, subscriber));
-            }
+            pulls.spawn(sender::tell_pulls(pulled, subscriber));
             sender.run(closing).await;
         });
     }

@@ -3,25 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
     time::{Instant, timeout},
 };
-use wharf_content::{Error, ErrorKind};
+use wharf_content::Error;
 
-use super::{Claimed, Delivery, Event, EventClaim, MAX_AGE, MAX_EVENTS, Outbox, Subscriber};
+use super::{Claimed, Delivery, Event, EventClaim, MAX_AGE, MAX_EVENTS, Outbox, Subscriber, attempt};
 use crate::state::RegistryState;
 
 /// The lease of a claim: the time after which the events of a sender that has died go to another.
 const LEASE: Duration = Duration::from_secs(60);
-/// The time of one delivery, which ends before the lease does.
-const DELIVERY: Duration = Duration::from_secs(20);
 /// The most events that a claim gets, after which other repositories have their turn.
 const BATCH: usize = 64;
 /// The pauses after the first failure and, at last, after each.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// The longest rest of a sender after failures: what failed may be one repository, and others have events, too.
+const MAX_REST: Duration = Duration::from_secs(10);
 /// The longest time between two looks at the outbox: another process may have died with a claim.
 const LOOK: Duration = Duration::from_secs(10);
+/// The time until the next look for a repository that is due and cannot be claimed: another process has locked it.
+const AGAIN: Duration = Duration::from_millis(100);
 /// The interval in which old events are dropped.
 const EXPIRY: Duration = Duration::from_secs(60);
 
@@ -35,7 +37,8 @@ pub(super) struct Sender {
 enum Round {
     /// The events that were claimed have been delivered, or another sender has them.
     Done,
-    Failed,
+    /// The subscriber has failed, and may have stated a time for which it wants nothing.
+    Failed(Option<Duration>),
     Unsubscribed,
 }
 
@@ -58,8 +61,7 @@ impl Sender {
                 Ok(Claimed::Unsubscribed) => return,
                 Ok(Claimed::Nothing(_)) if is_closing => return,
                 Ok(Claimed::Nothing(next)) => {
-                    let wait = next.unwrap_or(LOOK).min(LOOK);
-                    let _ = timeout(wait, recorded.notified()).await; // either is a reason to look
+                    let _ = timeout(until(next), recorded.notified()).await; // either is a reason to look
                     continue;
                 }
                 Err(error) => Err(error),
@@ -67,14 +69,20 @@ impl Sender {
             match round {
                 Ok(Round::Done) => failures = 0,
                 Ok(Round::Unsubscribed) => return,
-                Ok(Round::Failed) | Err(_) if is_closing => return,
+                Ok(Round::Failed(_)) | Err(_) if is_closing => return,
                 failed => {
-                    if let Err(error) = failed {
-                        self.tell_failure(&error);
-                    }
+                    let wish = match failed {
+                        Ok(Round::Failed(wish)) => wish.unwrap_or_default(),
+                        Ok(_) => Duration::ZERO,
+                        Err(error) => {
+                            self.tell_failure(&error);
+                            Duration::ZERO
+                        }
+                    };
                     failures += 1;
+                    let rest = pause(failures).min(MAX_REST).max(wish);
                     let closed = closing.wait_for(|closing| *closing);
-                    let _ = timeout(pause(failures), closed).await; // either ends the pause
+                    let _ = timeout(rest, closed).await; // either ends the rest
                 }
             }
         }
@@ -83,14 +91,7 @@ impl Sender {
     /// Delivers the events of a claim, as long as the claim lasts.
     async fn deliver(&self, outbox: &dyn Outbox, claim: &EventClaim) -> Result<Round, Error> {
         for event in &claim.events {
-            let delivered = timeout(DELIVERY, self.subscriber.deliver(event)).await;
-            let late = |_| {
-                Err(Error::new(
-                    ErrorKind::Timeout,
-                    "the event was not accepted in 20 s",
-                ))
-            };
-            match delivered.unwrap_or_else(late) {
+            match attempt::deliver(&*self.subscriber, event).await {
                 Ok(Delivery::Accepted) => {
                     if let Some(observer) = self.state.observer() {
                         observer.delivered(&self.name);
@@ -110,8 +111,10 @@ impl Sender {
                         Some(first) if first.number == event.number => claim.failures + 1,
                         _ => 1,
                     };
-                    outbox.release(claim, Some(pause(failures))).await?;
-                    return Ok(Round::Failed);
+                    let wish = error.retry_after().map(|wish| wish.min(MAX_PAUSE));
+                    let pause = pause(failures).max(wish.unwrap_or_default());
+                    outbox.release(claim, Some(pause)).await?;
+                    return Ok(Round::Failed(wish));
                 }
             }
         }
@@ -154,16 +157,40 @@ fn pause(failures: u32) -> Duration {
     }
 }
 
-/// Tells a subscriber of pulls, each once.
-pub(super) async fn tell_pulls(mut pulled: mpsc::Receiver<Event>, subscriber: Arc<dyn Subscriber>) {
+/// The time until the next look at an outbox that has nothing now.
+fn until(next: Option<Duration>) -> Duration {
+    match next {
+        Some(Duration::ZERO) => AGAIN,
+        Some(next) => next.min(LOOK),
+        None => LOOK,
+    }
+}
+
+/// Tells a subscriber of pulls, each once. Of several that are running one does it.
+pub(super) async fn tell_pulls(pulled: Arc<Mutex<mpsc::Receiver<Event>>>, subscriber: Arc<dyn Subscriber>) {
+    let mut pulled = pulled.lock().await;
     while let Some(event) = pulled.recv().await {
-        let _ = timeout(DELIVERY, subscriber.deliver(&event)).await; // what fails is not told
+        let _ = attempt::deliver(&*subscriber, &event).await; // what fails is not told
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outbox_is_asked_again_after_a_while_and_never_at_once() {
+        let millis = Duration::from_millis;
+        for (next, expected) in [
+            (None, LOOK),
+            (Some(Duration::ZERO), millis(100)),
+            (Some(millis(1)), millis(1)),
+            (Some(millis(2500)), millis(2500)),
+            (Some(Duration::MAX), LOOK),
+        ] {
+            assert_eq!(until(next), expected, "{next:?}");
+        }
+    }
 
     #[test]
     fn pauses_grow_from_a_second_to_five_minutes() {

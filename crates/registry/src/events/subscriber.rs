@@ -34,12 +34,14 @@ use super::Event;
 /// ```
 #[async_trait]
 pub trait Subscriber: Send + Sync {
-    /// Delivers an event. The future is dropped after 20 s, which counts as a failure.
+    /// Delivers an event. The future is dropped after 20 s, which counts as a failure, and so does a panic. It must not
+    /// block its thread. It may use the registry that tells it.
     ///
     /// # Errors
     ///
     /// The reason why the event was not accepted. It is delivered again, after a second at first and five
-    /// minutes at last, while other repositories go on.
+    /// minutes at last, or after [`Error::retry_after`] if that is longer, up to five minutes. Meanwhile other
+    /// repositories go on: one that has a new event waits for at most ten seconds, or as long as was asked for.
     async fn deliver(&self, event: &Event) -> Result<Delivery, Error>;
 }
 

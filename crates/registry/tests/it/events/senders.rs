@@ -310,6 +310,216 @@ async fn events_that_nobody_accepts_for_a_day_are_dropped_and_counted() {
     delivering.abort();
 }
 
+/// A repository whose events are refused for an hour: the sender does not rest for as long as that repository does.
+#[tokio::test(start_paused = true)]
+async fn a_repository_that_has_failed_for_long_does_not_make_another_wait() {
+    let (subscriber, mut told) = scripted(|event, _| match event.target.repository.as_str() {
+        "bad" => Act::Fail,
+        _ => Act::Accept,
+    });
+    let registry = with(subscriber).await;
+    let delivering = deliver(&registry);
+    push(&registry, "bad", "one").await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60 * 60) {
+        told.recv().await.expect("a delivery");
+    }
+    for number in 0..5 {
+        push(&registry, "good", &number.to_string()).await;
+        let pushed = Instant::now();
+        while told
+            .recv()
+            .await
+            .expect("a delivery")
+            .0
+            .target
+            .repository
+            .as_str()
+            != "good"
+        {}
+        assert!(
+            pushed.elapsed() <= Duration::from_secs(10),
+            "{:?}",
+            pushed.elapsed()
+        );
+    }
+    delivering.abort();
+}
+
+/// A failure that states a time to wait.
+#[derive(Debug)]
+struct Busy(Duration);
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("busy")
+    }
+}
+
+impl std::error::Error for Busy {}
+
+impl wharf_content::Diagnostic for Busy {
+    fn retry_after(&self) -> Option<Duration> {
+        Some(self.0)
+    }
+}
+
+/// Fails for the first deliveries with these wishes, and tells when it was called.
+struct Wishing {
+    wishes: Mutex<Vec<u64>>,
+    tell: mpsc::UnboundedSender<Instant>,
+}
+
+#[async_trait]
+impl Subscriber for Wishing {
+    async fn deliver(&self, _: &Event) -> Result<Delivery, Error> {
+        self.tell.send(Instant::now()).expect("the test listens");
+        match self.wishes.lock().expect("no panic").pop() {
+            Some(wish) => Err(Error::diagnosed(
+                ErrorKind::RateLimited,
+                Busy(Duration::from_secs(wish)),
+            )),
+            None => Ok(Delivery::Accepted),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_states_when_it_wants_more_is_left_alone_until_then_but_not_for_long() {
+    for (wish, low, high) in [
+        (0, 1, 3),
+        (40, 40, 43),
+        (299, 299, 302),
+        (100_000, 300, 303),
+        (u64::MAX, 300, 303),
+    ] {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let registry = with(Wishing {
+            wishes: Mutex::new(vec![wish]),
+            tell,
+        })
+        .await;
+        let delivering = deliver(&registry);
+        push(&registry, "a", "one").await;
+        let first = told.recv().await.expect("a delivery");
+        let waited = told.recv().await.expect("another") - first;
+        assert!((low..=high).contains(&waited.as_secs()), "{wish}: {waited:?}");
+        delivering.abort();
+    }
+}
+
+/// Panics where it is called, where its future runs, and then accepts.
+struct Panicking {
+    calls: AtomicU32,
+    tell: mpsc::UnboundedSender<Event>,
+}
+
+impl Subscriber for Panicking {
+    fn deliver<'a: 'f, 'e: 'f, 'f>(
+        &'a self,
+        event: &'e Event,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Delivery, Error>> + Send + 'f>>
+    where
+        Self: 'f,
+    {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        assert!(call != 0, "scripted");
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            assert!(call != 1, "scripted");
+            self.tell.send(event.clone()).expect("the test listens");
+            Ok(Delivery::Accepted)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_panics_has_failed_and_is_told_again() {
+    let counting = Arc::new(Counting::default());
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let calls = AtomicU32::new(0);
+    let registry = Registry::memory()
+        .with_observer(Arc::clone(&counting))
+        .with_subscriber("test", Panicking { calls, tell })
+        .await
+        .expect("an outbox");
+    let delivering = deliver(&registry);
+    push(&registry, "a", "one").await;
+    push(&registry, "a", "two").await;
+    let numbers = [told.recv().await, told.recv().await].map(|event| event.expect("an event").number);
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    let failures = counting.0.lock().expect("no panic").clone();
+    assert_eq!(failures, ["test: the subscriber panicked"; 2]);
+    delivering.abort();
+}
+
+/// Pushes to the registry that tells it.
+struct Reentrant {
+    registry: Arc<std::sync::OnceLock<Registry>>,
+    tell: mpsc::UnboundedSender<String>,
+}
+
+#[async_trait]
+impl Subscriber for Reentrant {
+    async fn deliver(&self, event: &Event) -> Result<Delivery, Error> {
+        let repository = event.target.repository.as_str();
+        let registry = self.registry.get().expect("it is set");
+        if repository != "copies" {
+            push(registry, "copies", repository).await;
+            registry.repository(repository)?;
+        }
+        self.tell.send(repository.to_owned()).expect("the test listens");
+        Ok(Delivery::Accepted)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_may_use_the_registry_that_tells_it() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let cell = Arc::new(std::sync::OnceLock::new());
+    let registry = with(Reentrant {
+        registry: Arc::clone(&cell),
+        tell,
+    })
+    .await;
+    assert!(cell.set(registry.clone()).is_ok());
+    let delivering = deliver(&registry);
+    push(&registry, "one", "one").await;
+    push(&registry, "two", "two").await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(told.recv().await.expect("a delivery"));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["copies", "copies", "one", "two"]);
+    delivering.abort();
+}
+
+/// A registry that is served again, or whose delivery was stopped, goes on telling of pulls.
+#[tokio::test]
+async fn pulls_are_told_by_whoever_delivers_after_another_has_stopped() {
+    let (accepting, mut told) = Accepting::new();
+    let options = wharf_registry::EventOptions::default().with_pulls(true);
+    let registry = with(accepting).await.with_event_options(options);
+    push(&registry, "a", "one").await;
+    for _ in 0..3 {
+        let server = registry.clone().serve().await.expect("a port");
+        let digest = wharf_content::Hasher::sha256(b"one");
+        let pulled = crate::wire::get(&server, format!("/v2/a/blobs/{digest}")).await;
+        assert_eq!(pulled.status, 200);
+        let pull = async {
+            loop {
+                let event: Event = told.recv().await.expect("an event");
+                if event.action == wharf_registry::EventAction::Pull {
+                    return;
+                }
+            }
+        };
+        pull.await;
+        server.shutdown().await;
+    }
+}
+
 /// A server tells all changes that it has acknowledged before it ends.
 #[tokio::test]
 async fn a_server_tells_what_is_left_when_it_shuts_down() {
