@@ -49,71 +49,96 @@ const UNTAGGED_MANIFESTS: &str = "WITH part AS (SELECT repository, digest, touch
              ORDER BY t.repository, t.manifest LIMIT 1) IS DISTINCT FROM part.digest
      UNION ALL (SELECT repository, digest, false FROM part ORDER BY repository DESC, digest DESC LIMIT 1)";
 
-/// The manifests from which some others can be reached: indexes that name them, and their subjects, as far as they are here.
-macro_rules! above {
+/// The manifests that lead to a manifest of the table `below`: indexes that name it, and its subject, as far as they are here.
+macro_rules! leading {
     () => {
-        "WITH RECURSIVE above (candidate, digest) AS (
-             SELECT digest, digest FROM manifests WHERE repository = $1 AND digest = ANY ($2)
-             UNION SELECT above.candidate, next.digest FROM above CROSS JOIN LATERAL (
-                 SELECT manifest AS digest FROM children WHERE repository = $1 AND child = above.digest
-                 UNION ALL SELECT s.digest FROM manifests r JOIN manifests s ON s.repository = $1 AND s.digest = r.subject
-                 WHERE r.repository = $1 AND r.digest = above.digest) AS next)"
+        "SELECT manifest AS digest FROM children WHERE repository = $1 AND child = below.digest
+         UNION ALL SELECT s.digest FROM manifests r JOIN manifests s ON s.repository = $1 AND s.digest = r.subject
+         WHERE r.repository = $1 AND r.digest = below.digest"
     };
 }
 
-/// Of some manifests, those that a tag, or a manifest that was used of late, leads to.
+/// Some manifests, and those from which they can be reached. Each is visited once, however many of them it leads to.
+macro_rules! above {
+    () => {
+        concat!(
+            "WITH RECURSIVE above (digest) AS (
+                 SELECT digest FROM manifests WHERE repository = $1 AND digest = ANY ($2)
+                 UNION SELECT next.digest FROM above AS below CROSS JOIN LATERAL (",
+            leading!(),
+            ") AS next)"
+        )
+    };
+}
+
+/// Of some manifests and those above them, the ones that a tag, or a manifest that was used of late, leads to. The server
+/// cannot know how many they are, and guesses millions: what is asked of them is no join, which it would prepare for those.
 macro_rules! kept {
     () => {
         concat!(
             above!(),
-            ", kept AS (SELECT candidate FROM above
-                 WHERE EXISTS (SELECT FROM tags t WHERE t.repository = $1 AND t.manifest = above.digest)
-                 OR EXISTS (SELECT FROM manifests m WHERE m.repository = $1 AND m.digest = above.digest
-                     AND m.touched > now() - make_interval(secs => $3)))"
+            ", steps AS MATERIALIZED (
+                 SELECT below.digest AS below, next.digest AS above FROM above AS below CROSS JOIN LATERAL (",
+            leading!(),
+            ") AS next),
+             used AS MATERIALIZED (
+                 SELECT digest FROM above CROSS JOIN LATERAL (
+                     (SELECT FROM tags t WHERE t.repository = $1 AND t.manifest = above.digest LIMIT 1)
+                     UNION ALL SELECT FROM manifests m WHERE m.repository = $1 AND m.digest = above.digest
+                         AND m.touched > now() - make_interval(secs => $3)) AS found),
+             kept (digest) AS (
+                 SELECT digest FROM used
+                 UNION SELECT steps.below FROM kept JOIN steps ON steps.above = kept.digest)"
         )
     };
 }
 
 const UNREACHED_MANIFESTS: &str = concat!(
     kept!(),
-    " SELECT digest FROM unnest($2) AS digest WHERE digest NOT IN (SELECT candidate FROM kept)"
+    " SELECT asked.digest FROM unnest($2) AS asked (digest)
+     WHERE asked.digest <> ALL (ARRAY(SELECT digest FROM kept WHERE digest = ANY ($2)))"
 );
 
-/// Whoever learns meanwhile that one of these is here, waits, and learns afterwards what is left.
+/// A reader that learns meanwhile that one of these is here waits, and learns afterwards what is left.
 const LOCK_ABOVE: &str = concat!(
     above!(),
-    " SELECT 1 FROM manifests WHERE repository = $1 AND digest IN (SELECT digest FROM above) ORDER BY digest FOR UPDATE"
+    " SELECT 1 FROM manifests WHERE repository = $1 AND digest = ANY (ARRAY(SELECT digest FROM above))
+     ORDER BY digest FOR UPDATE"
 );
 
 /// The rows of `needs` and `children` go with it.
 const REMOVE_MANIFESTS: &str = concat!(
     kept!(),
-    " DELETE FROM manifests WHERE repository = $1 AND digest = ANY ($2) AND digest NOT IN (SELECT candidate FROM kept)
+    " DELETE FROM manifests WHERE repository = $1 AND digest = ANY ($2)
+     AND digest <> ALL (ARRAY(SELECT kept.digest FROM kept WHERE kept.digest = ANY ($2)))
      RETURNING size, user_name"
 );
 
 impl Collector<'_> {
     /// Removes manifests that no tag leads to.
     pub(super) async fn remove_untagged(&self, report: &mut GcReport) -> Result<(), Error> {
-        let mut parts = Parts::of(UNTAGGED_MANIFESTS);
+        let (mut parts, mut failures) = (Parts::of(UNTAGGED_MANIFESTS), Failures::default());
         while let Some(candidates) = parts.next(self).await? {
             for (repository, digests) in candidates {
-                let digests = self.unreached(repository, &digests).await?;
-                report.manifests += self.remove(repository, digests, true).await?;
+                let removed = async {
+                    let digests = self.unreached(repository, &digests).await?;
+                    self.remove(repository, digests, true).await
+                };
+                report.manifests += failures.pass(removed.await)?;
             }
         }
-        Ok(())
+        failures.end()
     }
 
     /// Removes blobs that no manifest needs.
     pub(super) async fn remove_loose(&self, report: &mut GcReport) -> Result<(), Error> {
-        let mut parts = Parts::of(LOOSE_BLOBS);
+        let (mut parts, mut failures) = (Parts::of(LOOSE_BLOBS), Failures::default());
         while let Some(candidates) = parts.next(self).await? {
             for (repository, digests) in candidates {
-                report.blobs += self.remove(repository, digests, false).await?;
+                report.blobs += failures.pass(self.remove(repository, digests, false).await)?;
             }
         }
-        Ok(())
+        failures.end()
     }
 
     /// Of manifests without a tag of their own, those that nothing else leads to.
@@ -144,6 +169,42 @@ impl Collector<'_> {
             are_manifests,
         };
         make(self.database, &removal).await
+    }
+}
+
+/// The most failures with which a collection goes on.
+const MAX_FAILURES: usize = 10;
+
+/// Failures of single repositories, such as one whose lock somebody holds. They leave the others alone.
+#[derive(Default)]
+struct Failures {
+    first: Option<Error>,
+    count: usize,
+}
+
+impl Failures {
+    /// The links that were removed from a repository; none if that failed.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, if there were too many.
+    fn pass(&mut self, removed: Result<u64, Error>) -> Result<u64, Error> {
+        match removed {
+            Ok(removed) => Ok(removed),
+            Err(failure) => {
+                self.count += 1;
+                let first = self.first.take().unwrap_or(failure);
+                if self.count > MAX_FAILURES {
+                    return Err(first);
+                }
+                self.first = Some(first);
+                Ok(0)
+            }
+        }
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.first.map_or(Ok(()), Err)
     }
 }
 

@@ -42,11 +42,15 @@ static REFERRERS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// The manifests are found by the index that names them; joined before they are counted, the server may read those of the
+/// whole repository in order.
 static NEEDING: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {MANIFEST} FROM manifests JOIN needs ON needs.repository = manifests.repository AND manifest = digest
-         WHERE needs.repository = (SELECT id FROM repositories WHERE name = $1)
-         AND blob = $4 AND manifest > $2 ORDER BY manifest LIMIT $3"
+        "SELECT {MANIFEST} FROM (
+             SELECT repository AS here, manifest FROM needs
+             WHERE repository = (SELECT id FROM repositories WHERE name = $1)
+             AND blob = $4 AND manifest > $2 ORDER BY manifest LIMIT $3) AS found
+         JOIN manifests ON repository = here AND digest = manifest ORDER BY digest"
     )
 });
 
