@@ -1,7 +1,7 @@
 //! The number of things that are stored, as they were counted last.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,10 @@ use super::ObjectBackend;
 use crate::{
     Database,
     database::Query as _,
-    records::row::{bytes, column},
+    records::{
+        HAS_RECORDS,
+        row::{bytes, column},
+    },
 };
 
 /// The age at which a count is made anew, when somebody asks for it.
@@ -25,15 +28,17 @@ const NAMED_OBJECTS: &str =
      OR EXISTS (SELECT FROM pending WHERE upload IS NOT NULL),
      EXISTS (SELECT FROM contents WHERE external_key IS NOT NULL)";
 
-const COUNT: &str = "SELECT
-     (SELECT count(*) FROM repositories AS here WHERE EXISTS (SELECT FROM blobs WHERE repository = here.id)
-         OR EXISTS (SELECT FROM manifests WHERE repository = here.id)),
-     (SELECT count(*) FROM tags), (SELECT count(*) FROM manifests), (SELECT count(*) FROM blobs),
-     (SELECT coalesce(sum(bytes), 0)::bigint FROM repository_usage),
-     (SELECT count(*) FROM uploads WHERE repository IS NOT NULL),
-     (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository IS NOT NULL),
-     (SELECT coalesce(sum(last - accepted), 0)::bigint FROM event_positions WHERE accepted < last),
-     (SELECT count(*) FROM doomed)";
+static COUNT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT (SELECT count(*) FROM repositories WHERE {HAS_RECORDS}),
+         (SELECT count(*) FROM tags), (SELECT count(*) FROM manifests), (SELECT count(*) FROM blobs),
+         (SELECT coalesce(sum(bytes), 0)::bigint FROM repository_usage),
+         (SELECT count(*) FROM uploads WHERE repository IS NOT NULL),
+         (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository IS NOT NULL),
+         (SELECT coalesce(sum(last - accepted), 0)::bigint FROM event_positions WHERE accepted < last),
+         (SELECT count(*) FROM doomed)"
+    )
+});
 
 /// The last count, and when it was begun.
 #[derive(Default)]
@@ -58,7 +63,7 @@ impl Counted {
 impl ObjectBackend {
     /// Counts what is stored.
     pub(super) async fn count(&self) -> Result<(), Error> {
-        let rows = self.database().query("count what is stored", COUNT, &[]).await?;
+        let rows = self.database().query("count what is stored", &COUNT, &[]).await?;
         if let Some(row) = rows.first() {
             self.0.counted.set(inventory(row)?);
         }

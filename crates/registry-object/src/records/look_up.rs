@@ -55,7 +55,7 @@ static NEEDING: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Whether a repository has anything. The order makes the server use an index, although most rows may be those of one repository.
-const HAS_RECORDS: &str = "((SELECT digest FROM blobs WHERE repository = id ORDER BY repository, digest LIMIT 1) IS NOT NULL
+pub(crate) const HAS_RECORDS: &str = "((SELECT digest FROM blobs WHERE repository = id ORDER BY repository, digest LIMIT 1) IS NOT NULL
      OR (SELECT digest FROM manifests WHERE repository = id ORDER BY repository, digest LIMIT 1) IS NOT NULL)";
 
 static EXISTS: LazyLock<String> =

@@ -12,7 +12,7 @@ use wharf_reference::Digest;
 use wharf_registry::{Commit, Outcome, Record, RecordKey, RecordRange, Records, RepositoryPath, Usage};
 
 use self::look_up::look_up;
-pub(crate) use self::{commit::Made, usage::Added};
+pub(crate) use self::{commit::Made, look_up::HAS_RECORDS, usage::Added};
 use crate::Database;
 
 #[async_trait]
