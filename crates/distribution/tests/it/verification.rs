@@ -1,6 +1,7 @@
 //! Local bytes that the registry verifies instead of the client.
 
 use std::{
+    fs,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,15 +11,17 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf_content::{Blob, ByteStream, Descriptor, ErrorKind, MediaType, OpenBlob};
+use wharf_content::{Blob, ByteStream, Descriptor, ErrorKind, MediaType, OpenBlob, Sink as _, Source as _};
 use wharf_http::RetryPolicy;
+use wharf_registry::Registry;
+use wharf_store::{Layout, Options, Verify};
 use wharf_testkit::{
     Request,
     hostile::{Answer, Match, Origin, Rule, Stage, Step},
     sha256,
 };
 
-use crate::support::{on_stage, remote};
+use crate::support::{on_stage, plain, remote};
 
 const GOOD: &[u8] = b"the bytes of a layer";
 const DAMAGED: &[u8] = b"the bytes of a l4yer";
@@ -264,4 +267,53 @@ async fn bytes_that_are_always_verified_are_hashed_before_they_are_sent() {
     assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
     let received = String::from_utf8_lossy(&registry.received()).into_owned();
     assert!(!received.contains("l4yer"));
+}
+
+/// The error is the same whether the registry has found the damage or the store, which then sets its file aside.
+#[tokio::test]
+async fn a_damaged_file_is_named_as_if_it_were_hashed_before() {
+    let content = wharf_testkit::noise(7, 300_000);
+    let descriptor = Descriptor::of(MediaType::OCTET_STREAM, &content);
+    let server = Registry::memory().serve().await.unwrap();
+    let client = plain(&server.address().to_string()).build().unwrap();
+    let app = remote(&client, &server.address().to_string(), "app");
+    for is_ours in [false, true] {
+        let mut errors = Vec::new();
+        for verify in [Verify::Once, Verify::Always] {
+            let directory = tempfile::tempdir().unwrap();
+            let blobs = directory.path().join("blobs/sha256");
+            let file = blobs.join(descriptor.digest().encoded());
+            if is_ours {
+                let layout = Layout::create(directory.path()).await.unwrap();
+                let good = Blob::from_bytes(descriptor.clone(), content.clone().into()).unwrap();
+                layout.push_blob(good).await.unwrap();
+            } else {
+                fs::create_dir_all(&blobs).unwrap();
+                let version = r#"{"imageLayoutVersion":"1.0.0"}"#;
+                fs::write(directory.path().join("oci-layout"), version).unwrap();
+                let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+                fs::write(directory.path().join("index.json"), index).unwrap();
+            }
+            let mut damaged = content.clone();
+            damaged[200_000] ^= 1;
+            let _ = fs::remove_file(&file);
+            fs::write(&file, damaged).unwrap();
+
+            let options = Options::default().with_verify(verify);
+            let layout = Layout::open_with(directory.path(), options).await.unwrap();
+            let blob = layout.blob(&descriptor).await.unwrap();
+            assert_eq!(blob.unverified().is_some(), verify == Verify::Once);
+            let error = app.push_blob(blob).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(!app.has_blob(&descriptor).await.unwrap());
+            assert_eq!(file.exists(), !is_ours, "{error}");
+            let directory = directory.path().display().to_string();
+            errors.push(error.to_string().replace(&directory, "layout"));
+        }
+        assert!(
+            errors[0].contains("is corrupt: its bytes have another digest"),
+            "{errors:?}"
+        );
+        assert_eq!(errors[0], errors[1]);
+    }
 }
