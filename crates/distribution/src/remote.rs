@@ -349,7 +349,7 @@ impl Sink for Remote {
         true
     }
 
-    /// Sends the bytes in one request of unknown length. The last 16 MiB are kept, so that the upload goes on after a
+    /// Sends the bytes in one request of unknown length. The last 8 MiB are kept, so that the upload goes on after a
     /// broken connection. A registry that refuses such a request gets chunks, or the whole blob from a temporary file
     /// ([`ClientBuilder::with_scratch`](crate::ClientBuilder::with_scratch)).
     async fn ingest(

@@ -19,7 +19,7 @@ use crate::sync::LockExt as _;
 
 /// Bytes of a stream that are kept after they were sent, at least. More than this is seldom on its way between the client
 /// and the registry.
-pub(super) const KEPT_OF_A_STREAM: u64 = 16 * 1024 * 1024;
+pub(super) const KEPT_OF_A_STREAM: u64 = 8 * 1024 * 1024;
 
 /// The bytes of a stream, read once and hashed. The body of an attempt that was given up can no longer take bytes from
 /// the body that follows it.

@@ -208,6 +208,47 @@ async fn a_registry_that_refused_patch_is_sent_whole_blobs_from_then_on() {
     assert_eq!(patches, 1);
 }
 
+/// Each of these has an end, whatever the registry says.
+#[tokio::test]
+async fn a_registry_that_takes_no_chunk_is_not_sent_them_without_end() {
+    type Refusal = fn(&Origin);
+    let cases: [(&str, Refusal); 4] = [
+        ("no chunk is small enough", |origin| _ = origin.rule(refuse(413))),
+        ("chunks are too small and too large", |origin| {
+            let smallest = Answer::new(202)
+                .header("Location", "/v2/app/blobs/uploads/1?_state=a%2Bb")
+                .header("OCI-Chunk-Min-Length", &(4 * MIB).to_string());
+            origin.rule(Rule::new(Match::on("POST", "/uploads/"), smallest));
+            origin.rule(refuse(413));
+        }),
+        ("it closes every connection", |origin| {
+            origin.rule(Rule::new(is_patch(), vec![Step::Reset]));
+        }),
+        ("it wants no length and no other", |origin| {
+            origin.rule(refuse(411));
+        }),
+    ];
+    for (kind, fault) in cases {
+        let stage = Stage::new();
+        let registry = stage.origin("reg.test").await;
+        registry.on(Match::on("DELETE", "/uploads/1"), Answer::new(204));
+        fault(&registry);
+        let upload = serve_uploads(&registry);
+        let retry = RetryPolicy::default().with_initial_backoff(Duration::from_millis(1));
+        let client = on_stage(&stage).with_retry(retry).build().unwrap();
+        let bytes = Bytes::from(noise(5, 6 * MIB));
+        let app = remote(&client, "reg.test", "app");
+        let ingested = app.ingest(MediaType::OCI_LAYER, Algorithm::Sha256, streamed(&bytes));
+        assert!(ingested.await.is_err(), "{kind}");
+        assert!(!upload.lock().unwrap().committed, "{kind}");
+        let patches = methods(&registry)
+            .iter()
+            .filter(|method| *method == "PATCH")
+            .count();
+        assert!(patches <= 20, "{kind}: {patches}");
+    }
+}
+
 #[tokio::test]
 async fn bytes_that_are_not_kept_any_more_fail_an_upload_that_wants_them() {
     let stage = Stage::new();

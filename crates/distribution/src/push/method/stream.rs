@@ -9,20 +9,21 @@
 //! | in any way | 401, `UNAUTHORIZED`, `DENIED`, `NAME_UNKNOWN` or `NAME_INVALID` | nothing: that is final | |
 //! | the rest in one PATCH | 413 | at once, chunks of a quarter of what was read | the size of the chunks |
 //! | a chunk of more than 1 MiB | 413 | at once, chunks of a quarter | the size of the chunks |
-//! | the rest in one PATCH | 411 | at once, the largest chunks | |
+//! | the rest in one PATCH | 411 | at once, chunks of as much as is kept | |
 //! | in any way, and all bytes are kept | 405, 415 or 501 | at once, whole, from a temporary file | no PATCH |
 //! | in any way, and all bytes are kept | 404, or 400 that does not complain about the bytes | at once, whole, from a temporary file | |
-//! | the rest in one PATCH | a passing reason | after a wait, the largest chunks | |
-//! | a chunk | a passing reason | after a wait, in the same way | |
+//! | the rest in one PATCH | a passing reason | after a wait, chunks of as much as is kept | |
+//! | a chunk | no status, passing | after a wait, chunks of a quarter | |
+//! | a chunk | another passing reason | after a wait, in the same way | |
 //! | in any way | any other | nothing | |
 
 use wharf_reference::Registry;
 
-use super::{LARGEST_CHUNK, NextStep, SMALLEST_CHUNK, UploadMethod, chunks_of, is_final};
+use super::{NextStep, SMALLEST_CHUNK, is_final};
 use crate::{
     Client,
     error::Error,
-    push::{arrived_changed, may_try_again},
+    push::{arrived_changed, may_try_again, replay::KEPT_OF_A_STREAM},
 };
 
 /// The way in which an upload of unknown length sends its bytes.
@@ -48,7 +49,7 @@ impl<'a> StreamStrategy<'a> {
         let quirks = client.host(registry).upload_quirks;
         let method = match quirks.chunk {
             _ if quirks.no_patch => StreamMethod::Spooled,
-            Some(chunk) => StreamMethod::Chunks(chunk),
+            Some(chunk) => StreamMethod::Chunks(chunk.min(KEPT_OF_A_STREAM)),
             None => StreamMethod::Rest,
         };
         Self {
@@ -65,18 +66,22 @@ impl<'a> StreamStrategy<'a> {
     /// The next step after a request with `sent` bytes failed. Changes the method if another one is to be tried.
     pub(in crate::push) fn after(&mut self, error: &Error, sent: u64, all_kept: bool) -> NextStep {
         let was_whole = self.method == StreamMethod::Rest;
+        // A registry may want chunks that are larger than it takes.
+        let sent = match self.method {
+            StreamMethod::Chunks(chunk) => chunk.min(sent),
+            _ => sent,
+        };
         match error.status() {
             _ if is_final(error) => NextStep::Never,
             Some(413) if was_whole || sent > SMALLEST_CHUNK => {
-                if let UploadMethod::Chunks(chunk) = chunks_of(sent / 4) {
-                    self.method = StreamMethod::Chunks(chunk);
-                    self.client
-                        .learn(self.registry, |host| host.upload_quirks.chunk = Some(chunk));
-                }
+                let chunk = quarter(sent);
+                self.method = StreamMethod::Chunks(chunk);
+                self.client
+                    .learn(self.registry, |host| host.upload_quirks.chunk = Some(chunk));
                 NextStep::AtOnce
             }
             Some(411) if was_whole => {
-                self.method = StreamMethod::Chunks(LARGEST_CHUNK);
+                self.method = StreamMethod::Chunks(KEPT_OF_A_STREAM);
                 NextStep::AtOnce
             }
             Some(status @ (400 | 404 | 405 | 415 | 501)) if all_kept && !arrived_changed(error) => {
@@ -87,13 +92,21 @@ impl<'a> StreamStrategy<'a> {
                 self.method = StreamMethod::Spooled;
                 NextStep::AtOnce
             }
-            _ if may_try_again(error) => {
+            status if may_try_again(error) => {
                 if was_whole {
-                    self.method = StreamMethod::Chunks(LARGEST_CHUNK);
+                    self.method = StreamMethod::Chunks(KEPT_OF_A_STREAM);
+                } else if status.is_none() {
+                    // A proxy that closes the connection instead of answering 413 looks like a broken connection.
+                    self.method = StreamMethod::Chunks(quarter(sent));
                 }
                 NextStep::Later
             }
             _ => NextStep::Never,
         }
     }
+}
+
+/// A quarter of the bytes that were refused, within the size of the smallest chunk and what is kept.
+fn quarter(bytes: u64) -> u64 {
+    (bytes / 4).clamp(SMALLEST_CHUNK, KEPT_OF_A_STREAM)
 }
