@@ -15,7 +15,8 @@
 //! does, and so are wharf and oci-client.
 //!
 //! With `--images`, the programs change an image on a disk instead: its format, its compression, its form. With `--trees`,
-//! they unpack images to root file systems, and make layers of what changed there.
+//! they unpack images to root file systems, push directories, and make layers of what changed there. With `--registries`, a
+//! load generator pushes to registries and pulls from them, and they are started again with many repositories.
 //!
 //! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
 
@@ -27,6 +28,7 @@ mod link;
 mod measure;
 mod nginx;
 mod peers;
+mod registries;
 mod requests;
 mod server;
 mod table;
@@ -57,8 +59,8 @@ struct Arguments {
     /// Only these programs; may be repeated
     #[arg(long)]
     tool: Vec<String>,
-    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, podman, tar, nginx, or
-    /// registry for the server, which is docker-registry or a newer distribution; may be repeated
+    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, podman, buildah, tar, nginx,
+    /// olareg, docker-registry, or registry for the server, which is docker-registry or a newer distribution; may be repeated
     #[arg(long, value_name = "NAME=PATH", value_parser = Peers::parse)]
     peer: Vec<(String, PathBuf)>,
     /// Takes wharf's examples from here instead of building them
@@ -76,6 +78,12 @@ struct Arguments {
     /// Instead of pulls and pushes, images unpacked to root file systems, and layers made of their changes
     #[arg(long, conflicts_with_all = ["builds", "images"])]
     trees: bool,
+    /// Instead of pulls and pushes, registries side by side: `small` and `large` images of 64 clients, `restart`
+    #[arg(long, conflicts_with_all = ["builds", "images", "trees"])]
+    registries: bool,
+    /// Repositories of a registry that is started again
+    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "registries")]
+    repositories: usize,
     /// Small files in the largest image that is unpacked, and in the tree whose changes become a layer
     #[arg(long, value_name = "N", default_value_t = 100_000, requires = "trees")]
     files: u32,
@@ -117,9 +125,10 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let peers = Peers::new(&arguments.peer)?;
-    let mode = match (arguments.images, arguments.trees) {
-        (true, _) => Mode::Images,
-        (_, true) => Mode::Trees,
+    let mode = match (arguments.images, arguments.trees, arguments.registries) {
+        (true, ..) => Mode::Images,
+        (_, true, _) => Mode::Trees,
+        (.., true) => Mode::Registries,
         _ => Mode::Transfers,
     };
     let tools = Tools::find(mode, arguments.examples.as_deref(), &arguments.tool, &peers)
@@ -127,6 +136,19 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     println!("{}\n{}", table::machine(), tools.versions());
     if arguments.images {
         println!("{}", images::compare(&tools, arguments.rounds, &arguments.only)?);
+        return Ok(());
+    }
+    if arguments.registries {
+        let (rounds, only) = (arguments.rounds, &arguments.only);
+        let tables = registries::compare(
+            &tools,
+            &peers,
+            rounds,
+            only,
+            &arguments.tool,
+            arguments.repositories,
+        )?;
+        println!("{tables}");
         return Ok(());
     }
     if arguments.trees {

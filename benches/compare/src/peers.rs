@@ -12,12 +12,23 @@ use anyhow::{Context as _, ensure};
 /// The server that images are pulled from and pushed to: Debian's `docker-registry`, or a newer distribution.
 pub const REGISTRY: &str = "registry";
 /// The name of Debian's program for it.
-const DOCKER_REGISTRY: &str = "docker-registry";
+pub const DOCKER_REGISTRY: &str = "docker-registry";
 /// The server before the registry where HTTP/2 is measured.
 pub const NGINX: &str = "nginx";
 /// The programs that can be given.
-const NAMES: [&str; 9] = [
-    "skopeo", "crane", "regctl", "oras", "umoci", "podman", "tar", NGINX, REGISTRY,
+const NAMES: [&str; 12] = [
+    "skopeo",
+    "crane",
+    "regctl",
+    "oras",
+    "umoci",
+    "podman",
+    "buildah",
+    "tar",
+    NGINX,
+    REGISTRY,
+    DOCKER_REGISTRY,
+    "olareg",
 ];
 
 /// Paths that were given, and for the other programs `PATH`.

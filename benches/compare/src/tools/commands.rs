@@ -27,6 +27,17 @@ pub fn wharf(examples: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Op
         Job::Change { from, to, flags } => ("copy", change(from, to, flags)),
         Job::Unpack { layout, tag, to, .. } => ("unpack", vec![oci(layout, tag), text(to)]),
         Job::PullTree { from, to, .. } => ("unpack", vec![docker(from), text(to)]),
+        Job::PushTree { tree, to, .. } => (
+            "append",
+            vec![
+                "--keep-owners".into(),
+                "--compression-level=1".into(),
+                "--new-layer".into(),
+                text(tree),
+                "--new-tag".into(),
+                docker(to),
+            ],
+        ),
         Job::Repack { .. } => return None,
     };
     let mut command = Command::new(examples.join(name));
@@ -126,6 +137,40 @@ pub fn crane_to_tar(crane: &Path, tar: &Path, job: Job<'_>) -> Option<Command> {
         r#"set -o pipefail; "$0" export --insecure "$1" - | "$2" --extract --directory "$3""#,
     ]);
     command.arg(crane).arg(from).arg(tar).arg(to);
+    Some(command)
+}
+
+/// GNU tar writes the tar of a directory, which crane compresses, at its level 1, and pushes as it comes.
+pub fn tar_to_crane(crane: &Path, tar: &Path, job: Job<'_>) -> Option<Command> {
+    let Job::PushTree { tree, to, .. } = job else {
+        return None;
+    };
+    let mut command = Command::new("bash");
+    command.args([
+        "-c",
+        r#"set -o pipefail; "$2" --create --directory "$3" . | "$0" append --insecure --new_layer - --new_tag "$1""#,
+    ]);
+    command.arg(crane).arg(to).arg(tar).arg(tree);
+    Some(command)
+}
+
+/// Buildah, with an empty store that needs no feature of the kernel.
+pub fn buildah(program: &Path, sandbox: &Sandbox, job: Job<'_>) -> Option<Command> {
+    let Job::PushTree { tree, scratch, to } = job else {
+        return None;
+    };
+    let mut command = Command::new("bash");
+    command.args([
+        "-c",
+        r#"set -e
+buildah=("$0" --root "$1/storage" --runroot "$1/run" --storage-driver vfs)
+container=$("${buildah[@]}" from scratch)
+"${buildah[@]}" copy --quiet "$container" "$2" /
+"${buildah[@]}" commit --quiet --rm --tls-verify=false --signature-policy "$3" \
+    --disable-compression=false --compression-format gzip --compression-level 1 "$container" "docker://$4""#,
+    ]);
+    command.arg(program).arg(scratch).arg(tree);
+    command.arg(sandbox.path("policy.json")).arg(to);
     Some(command)
 }
 

@@ -14,6 +14,7 @@ pub enum Tool {
     Umoci,
     Tar,
     Podman,
+    Buildah,
 }
 
 impl Tool {
@@ -28,6 +29,7 @@ impl Tool {
             Self::Umoci => "umoci",
             Self::Tar => "tar",
             Self::Podman => "podman",
+            Self::Buildah => "buildah",
         }
     }
 }
@@ -41,9 +43,21 @@ pub enum Mode {
     Images,
     /// Root file systems.
     Trees,
+    /// Registries.
+    Registries,
 }
 
 impl Mode {
+    /// The examples of wharf that do this.
+    pub(super) const fn examples(self) -> &'static [&'static str] {
+        match self {
+            Self::Transfers => &["pull", "push", "copy"],
+            Self::Images => &["copy"],
+            Self::Trees => &["unpack", "push", "append"],
+            Self::Registries => &["serve"],
+        }
+    }
+
     /// The programs that can do this.
     pub(super) const fn tools(self) -> &'static [Tool] {
         match self {
@@ -63,7 +77,9 @@ impl Mode {
                 Tool::Podman,
                 Tool::Crane,
                 Tool::Skopeo,
+                Tool::Buildah,
             ],
+            Self::Registries => &[Tool::Wharf],
         }
     }
 }
@@ -104,6 +120,13 @@ pub enum Job<'a> {
         from: &'a str,
         scratch: &'a Path,
         to: &'a Path,
+    },
+    /// The content of a directory becomes a layer of a new image, compressed with gzip at level 1. GNU tar gives crane the layer; Buildah
+    /// has its store in the directory `scratch`.
+    PushTree {
+        tree: &'a Path,
+        scratch: &'a Path,
+        to: &'a str,
     },
     /// The changes of what was unpacked before, at `tree`, become a layer of an image of this name.
     Repack {

@@ -59,9 +59,8 @@ impl Tools {
                 Tool::Wharf => Some(match examples {
                     Some(folder) => folder.to_owned(),
                     None => {
-                        let names = ["pull", "push", "copy", "unpack"];
-                        let arguments = names.map(|name| ["--example", name]);
-                        cargo(&root, &arguments.concat())?;
+                        let arguments = mode.examples().iter().flat_map(|name| ["--example", name]);
+                        cargo(&root, &arguments.collect::<Vec<_>>())?;
                         root.join(TARGET).join(PROFILE).join("examples")
                     }
                 }),
@@ -73,14 +72,12 @@ impl Tools {
             };
             present.extend(path.map(|path| (tool, path)));
         }
-        if mode == Mode::Trees {
-            cargo(here, &["--package", "wharf-repack"])?;
-        }
         let sandbox = Sandbox::new();
         fs::create_dir_all(sandbox.path("home/.docker"))?;
+        configure_buildah(&sandbox)?;
         let registry = peers
             .find(REGISTRY)
-            .filter(|_| mode != Mode::Images)
+            .filter(|_| !matches!(mode, Mode::Images | Mode::Registries))
             .map(|program| (program.clone(), Servers::new(&program, peers.find(NGINX))));
         if let Some((_, servers)) = &registry {
             sandbox.write("authority.pem", servers.authority());
@@ -91,6 +88,14 @@ impl Tools {
             registry,
             sandbox,
         })
+    }
+
+    /// Builds the program of this workspace that repacks with wharf's crates.
+    pub fn build_repack(&self) -> anyhow::Result<()> {
+        cargo(
+            Path::new(env!("CARGO_MANIFEST_DIR")),
+            &["--package", "wharf-repack"],
+        )
     }
 
     /// The programs there are.
@@ -134,8 +139,8 @@ impl Tools {
         format!("{}{registry}\n{warning}", named.join(", "))
     }
 
-    /// Where a program is.
-    fn program(&self, tool: Tool) -> Option<&Path> {
+    /// Where a program is; of wharf, the directory of its examples.
+    pub fn program(&self, tool: Tool) -> Option<&Path> {
         let found = self.present.iter().find(|(known, _)| *known == tool);
         found.map(|(_, path)| path.as_path())
     }
@@ -165,6 +170,7 @@ impl Tools {
             },
             Tool::Crane => match job {
                 Job::PullTree { .. } => commands::crane_to_tar(program, self.program(Tool::Tar)?, job)?,
+                Job::PushTree { .. } => commands::tar_to_crane(program, self.program(Tool::Tar)?, job)?,
                 job => commands::crane(program, job, wire)?,
             },
             Tool::Skopeo => match job {
@@ -181,6 +187,7 @@ impl Tools {
                 job => commands::skopeo(program, &self.sandbox, job, wire)?,
             },
             Tool::Podman => commands::podman(program, job)?,
+            Tool::Buildah => commands::buildah(program, &self.sandbox, job)?,
             Tool::Regctl => commands::regctl(program, job, wire)?,
             Tool::Oras => commands::oras(program, job, wire)?,
             Tool::OciClient => commands::oci_client(program, &self.sandbox, job, wire)?,
@@ -212,8 +219,24 @@ impl Tools {
         command
             .env("XDG_RUNTIME_DIR", at("run"))
             .env("REGISTRY_AUTH_FILE", at("auth.json"))
-            .env("SSL_CERT_FILE", at("authority.pem"));
+            .env("SSL_CERT_FILE", at("authority.pem"))
+            .env("CONTAINERS_CONF", at("containers.conf"));
     }
+}
+
+/// Buildah refuses to start without a program for networks, which it never runs here.
+fn configure_buildah(sandbox: &Sandbox) -> anyhow::Result<()> {
+    let helpers = sandbox.path("helpers");
+    fs::create_dir_all(&helpers)?;
+    let program = helpers.join("netavark");
+    fs::write(&program, "#!/bin/sh\nexit 1\n")?;
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755))?;
+    let helpers = helpers.display();
+    let text = format!(
+        "[engine]\nhelper_binaries_dir = [\"{helpers}\"]\n[network]\nnetwork_backend = \"netavark\"\n"
+    );
+    sandbox.write("containers.conf", &text);
+    Ok(())
 }
 
 fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {

@@ -24,11 +24,44 @@ impl Files {
             let codec = Codec::of_type(layer.media_type()).context("the codec of a layer")?;
             merged.add(Decoder::new(codec, Limits::default()).reader(File::open(path)?))?;
         }
+        Ok(Self::of_merged(&merged))
+    }
+
+    /// Whether the only layer of an image in the store of a registry has these files and no others.
+    pub fn are_pushed(&self, store: &Path, repository: &str, tag: &str) -> anyhow::Result<()> {
+        let root = store.join("docker/registry/v2");
+        let blob = |digest: &str| {
+            let (algorithm, encoded) = digest.split_once(':').context("a digest")?;
+            let directory = encoded.get(..2).context("a digest")?;
+            let path = root.join("blobs").join(algorithm).join(directory);
+            Ok::<_, anyhow::Error>(path.join(encoded).join("data"))
+        };
+        let own = root.join("repositories").join(repository);
+        let link = fs::read_to_string(own.join(format!("_manifests/tags/{tag}/current/link")))?;
+        let manifest: Value = serde_json::from_slice(&fs::read(blob(&link)?)?)?;
+        let layers = manifest["layers"].as_array().context("there are no layers")?;
+        let [layer] = layers.as_slice() else {
+            anyhow::bail!("{} layers, not one", layers.len());
+        };
+        let layer = blob(layer["digest"].as_str().context("a digest")?)?;
+        let mut merged = Merged::new().with_digests(true);
+        merged.add(Decoder::by_magic(Limits::default()).reader(File::open(layer)?))?;
+        let found = Self::of_merged(&merged);
+        ensure!(
+            found.0 == self.0,
+            "{} files, or others, and not the {}",
+            found.0.len(),
+            self.0.len()
+        );
+        Ok(())
+    }
+
+    fn of_merged(merged: &Merged) -> Self {
         let files = merged.entries().filter_map(|entry| {
             let name = String::from_utf8_lossy(entry.name()).into_owned();
             Some((PathBuf::from(name), entry.digest()?.clone()))
         });
-        Ok(Self(files.collect()))
+        Self(files.collect())
     }
 
     /// Whether a tree has these files and no others.

@@ -1,6 +1,6 @@
-//! Images that are pulled and unpacked to root file systems, and layers made of their changes.
+//! Images that are pulled and unpacked to root file systems, directories that are pushed, and layers made of changes.
 //!
-//! After every run the tree must be that of wharf's first run, file by file, or the layer must have the files that changed.
+//! After every run the tree or the layer must have the files of the image, or the layer those that changed.
 
 mod check;
 mod works;
@@ -45,7 +45,11 @@ pub fn compare(tools: &Tools, rounds: usize, only: &[String], files: u32) -> any
     text += " processor / each | wall, s | peak, MiB (at most 64) | of each |\n|";
     text += &"---|".repeat(OTHERS.len() + 5);
     text += "\n";
-    for work in works(files).iter().filter(chosen) {
+    let works = works(files);
+    if works.iter().filter(chosen).any(|work| work.kind == Kind::Repack) {
+        tools.build_repack()?;
+    }
+    for work in works.iter().filter(chosen) {
         eprintln!("{}: {}", work.name, work.title);
         let series = run(tools, work, rounds).with_context(|| work.name)?;
         line(&mut text, work, &series);
@@ -122,6 +126,7 @@ impl<'a> Bench<'a> {
             }
             Kind::Repack => self.repack(series, round)?,
             Kind::Pull => self.pull(series.tool)?,
+            Kind::Push => self.push(series.tool)?,
         };
         series.runs.extend(measured);
         Ok(measured.is_some())
@@ -182,6 +187,37 @@ impl<'a> Bench<'a> {
         } else {
             self.files.are_in(&root(tool, &to))
         };
+        checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
+        Ok(Some(measured))
+    }
+
+    /// Pushes the tree of the image to an empty registry.
+    fn push(&self, tool: Tool) -> anyhow::Result<Option<Measured>> {
+        let tree = self.directory.path().join("pushed");
+        if !tree.exists() {
+            let job = Job::Unpack {
+                layout: &self.layout,
+                tag: RealImage::TAG,
+                layer: None,
+                to: &tree,
+            };
+            let command = self.tools.command(Tool::Wharf, job, Wire::Plain);
+            measure(&command.context("wharf unpacks what is pushed")?)?;
+        }
+        let scratch = tempfile::tempdir_in(self.directory.path())?;
+        let registry = self.tools.servers()?.start(Wire::Plain)?;
+        let to = format!("{}/tree:v1", registry.name());
+        let job = Job::PushTree {
+            tree: &tree,
+            scratch: scratch.path(),
+            to: &to,
+        };
+        let Some(command) = self.tools.command(tool, job, Wire::Plain) else {
+            return Ok(None);
+        };
+        settle(&tree)?;
+        let measured = measure(&command)?;
+        let checked = self.files.are_pushed(&registry.store(), "tree", "v1");
         checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
         Ok(Some(measured))
     }

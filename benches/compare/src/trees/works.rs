@@ -17,9 +17,10 @@ pub enum Kind {
     Unpack,
     Repack,
     Pull,
+    Push,
 }
 
-pub fn works(files: u32) -> [Work; 6] {
+pub fn works(files: u32) -> [Work; 8] {
     [
         Work {
             name: "unpack-eight",
@@ -63,17 +64,35 @@ pub fn works(files: u32) -> [Work; 6] {
             kind: Kind::Pull,
             bars: PULLED,
         },
+        Work {
+            name: "push-eight",
+            title: "push a directory of 392 MB, gzip 1".to_owned(),
+            image: Image::Real,
+            kind: Kind::Push,
+            bars: PUSHED,
+        },
+        Work {
+            name: "push-many",
+            title: format!("push a directory of {files} small files, gzip 1"),
+            image: Image::Files(files),
+            kind: Kind::Push,
+            bars: PUSHED,
+        },
     ]
 }
 
 /// Bars of a pull to a root file system.
 const PULLED: &[(Tool, f64)] = &[(Tool::Podman, 0.5), (Tool::Crane, 0.6), (Tool::Skopeo, 0.5)];
 
+/// Bars of a push of a directory.
+const PUSHED: &[(Tool, f64)] = &[(Tool::Crane, 0.6), (Tool::Buildah, 0.6)];
+
 /// The programs beside wharf, with the names of their columns.
-pub const OTHERS: [(Tool, &str); 5] = [
+pub const OTHERS: [(Tool, &str); 6] = [
     (Tool::Umoci, "umoci"),
     (Tool::Tar, "tar"),
     (Tool::Podman, "podman pull"),
-    (Tool::Crane, "crane export, tar"),
+    (Tool::Crane, "crane, tar"),
     (Tool::Skopeo, "skopeo copy, umoci unpack"),
+    (Tool::Buildah, "buildah"),
 ];
