@@ -130,7 +130,7 @@ mod content;
 mod database;
 #[cfg(feature = "postgres")]
 mod events;
-#[cfg(any(feature = "postgres", feature = "store"))]
+#[cfg(feature = "postgres")]
 mod external;
 #[cfg(feature = "postgres")]
 mod fsck;
@@ -153,7 +153,7 @@ pub use backend::{ObjectBackend, ObjectOptions};
 pub use collect::Reclamation;
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
-#[cfg(any(feature = "postgres", feature = "store"))]
+#[cfg(feature = "postgres")]
 pub use external::ExternalStore;
 #[cfg(feature = "postgres")]
 pub use fsck::{FsckFinding, FsckOptions, FsckReport};

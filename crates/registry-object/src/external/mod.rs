@@ -1,9 +1,8 @@
 //! Objects that another registry has written, where the registry's own are: they are read, and there is nothing here
 //! that writes or deletes.
 
-#[cfg(all(feature = "store", feature = "postgres"))]
+#[cfg(feature = "store")]
 mod files;
-#[cfg(feature = "postgres")]
 mod read;
 
 use std::{fmt, sync::Arc};
@@ -31,7 +30,6 @@ pub struct ExternalStore {
 
 #[derive(Clone)]
 enum Reader {
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a backend reads"))]
     Objects(Arc<dyn ObjectStore>),
     #[cfg(feature = "store")]
     Files,

@@ -6,7 +6,9 @@ use object_store::local::LocalFileSystem;
 use wharf_content::Error;
 
 use super::{Store, StoreUrl};
-use crate::{ExternalStore, store_error};
+#[cfg(feature = "postgres")]
+use crate::ExternalStore;
+use crate::store_error;
 
 /// Opens a directory, and makes it if it is not there. What is acknowledged is on the disk.
 pub(super) fn open(url: &StoreUrl, path: &Path) -> Result<Store, Error> {
@@ -18,9 +20,10 @@ pub(super) fn open(url: &StoreUrl, path: &Path) -> Result<Store, Error> {
     let objects = LocalFileSystem::new_with_prefix(path)
         .map_err(|error| store_error::failed_at(&url.to_string(), "open", "the directory", &error))?;
     let store = Store::new(url.to_string(), objects.with_fsync(true));
-    let real = fs::canonicalize(path).map_err(failed)?;
-    Ok(match real.to_str() {
+    #[cfg(feature = "postgres")]
+    let store = match fs::canonicalize(path).map_err(failed)?.to_str() {
         Some(real) => store.with_external(ExternalStore::files(real)),
         None => store, // no key names a file beside it
-    })
+    };
+    Ok(store)
 }

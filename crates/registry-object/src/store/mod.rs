@@ -16,7 +16,10 @@ mod url;
 
 use std::{fmt, sync::Arc};
 
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(all(
+    feature = "postgres",
+    any(feature = "aws", feature = "azure", feature = "gcp")
+))]
 use object_store::path::Path;
 #[cfg(feature = "http")]
 use object_store::signer::Signer;
@@ -29,7 +32,9 @@ use self::url::Location;
 #[cfg(feature = "http")]
 pub use self::{clock::StoreClock, transport::StoreTransport};
 pub use self::{options::StoreOptions, url::StoreUrl};
-use crate::{ExternalStore, store_error};
+#[cfg(feature = "postgres")]
+use crate::ExternalStore;
+use crate::store_error;
 
 /// An object store, below a prefix that belongs to one registry: its objects, and what only some stores have.
 ///
@@ -56,6 +61,7 @@ pub struct Store {
     signer: Option<Arc<dyn Signer>>,
     #[cfg(feature = "http")]
     clock: Option<StoreClock>,
+    #[cfg(feature = "postgres")]
     external: Option<ExternalStore>,
 }
 
@@ -110,6 +116,7 @@ impl Store {
             signer: None,
             #[cfg(feature = "http")]
             clock: None,
+            #[cfg(feature = "postgres")]
             external: None,
         }
     }
@@ -130,6 +137,7 @@ impl Store {
     }
 
     /// Sets the whole of which the store is a part.
+    #[cfg(feature = "postgres")]
     #[must_use]
     pub fn with_external(mut self, external: ExternalStore) -> Self {
         self.external = Some(external);
@@ -164,6 +172,7 @@ impl Store {
 
     /// The whole of which the store is a part, to read what others have written there: the bucket of a cloud, for a directory
     /// the files of this machine; `None` for a store that the caller brings, until it is set.
+    #[cfg(feature = "postgres")]
     #[must_use]
     pub const fn external(&self) -> Option<&ExternalStore> {
         self.external.as_ref()
@@ -185,9 +194,12 @@ impl Store {
         store: T,
     ) -> Self {
         let address: Arc<str> = url.to_string().into();
-        let bucket: Arc<str> = url.bucket().to_string().into();
-        let whole = || Concealed::new(&bucket, store.clone(), &Path::default());
-        let external = ExternalStore::new(Arc::clone(&bucket), whole(), url.prefix()).with_signer(whole());
+        #[cfg(feature = "postgres")]
+        let external = {
+            let bucket: Arc<str> = url.bucket().to_string().into();
+            let whole = || Concealed::new(&bucket, store.clone(), &Path::default());
+            ExternalStore::new(Arc::clone(&bucket), whole(), url.prefix()).with_signer(whole())
+        };
         let store = Arc::new(Concealed::new(&address, store, url.prefix()));
         Self {
             address,
@@ -195,6 +207,7 @@ impl Store {
             multipart: Some(Arc::<Concealed<T>>::clone(&store)),
             signer: Some(store),
             clock: Some(options.transport.clock().clone()),
+            #[cfg(feature = "postgres")]
             external: Some(external),
         }
     }
