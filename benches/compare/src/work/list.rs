@@ -8,6 +8,12 @@ use crate::{image::Image, link::Shape, server::Wire, tools::Tool};
 /// Files of the image of many small files.
 const MANY: u32 = 100_000;
 
+/// The link to a registry that is 50 ms away.
+const FAR: Shape = Shape {
+    round_trip: Duration::from_millis(50),
+    rate: None,
+};
+
 /// All there is to measure.
 pub fn all(huge: bool) -> Vec<Work> {
     let mut all = over_tls();
@@ -68,8 +74,13 @@ fn over_http2() -> Vec<Work> {
         of("scarce-pull-eight", "4 streams, 20 requests per connection: pull 8 layers, 196 MB", Image::Real, scarce, 0.9),
         of("scarce-pull-large", "4 streams, 20 requests per connection: pull one layer of 1 GB", Image::Large, scarce, 0.9),
         of("scarce-pull-hundred", "4 streams, 20 requests per connection: pull 100 layers of 100 kB", Image::Small, scarce, 0.9),
+        of("scarce-far-pull", "4 streams, 20 requests per connection: pull 100 layers of 100 kB, 50 ms away", Image::Small, scarce, 0.9),
     ];
-    works.into()
+    let far = |mut work: Work| {
+        work.shape = (work.name == "scarce-far-pull").then_some(FAR);
+        work
+    };
+    works.map(far).into()
 }
 
 fn in_the_clear() -> Vec<Work> {
@@ -110,10 +121,6 @@ fn bars(crane: &[f64], processor: &[f64]) -> Bars {
 }
 
 fn far_and_narrow() -> [Work; 3] {
-    let far = Shape {
-        round_trip: Duration::from_millis(50),
-        rate: None,
-    };
     let narrow = Shape {
         round_trip: Duration::ZERO,
         rate: Some(25_000_000),
@@ -132,7 +139,7 @@ fn far_and_narrow() -> [Work; 3] {
             "pull 100 layers of 100 kB, 50 ms away",
             Image::Small,
             Kind::Pull,
-            far,
+            FAR,
             0.34,
             0.44,
         ),
@@ -141,7 +148,7 @@ fn far_and_narrow() -> [Work; 3] {
             "push 100 layers of 100 kB, 50 ms away",
             Image::Small,
             Kind::Push,
-            far,
+            FAR,
             0.17,
             0.04,
         ),
