@@ -8,6 +8,7 @@ mod operation;
 mod pages;
 mod redirecting;
 mod shared;
+mod stores;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -102,9 +103,14 @@ impl Serve {
 
     /// An upload that has begun and of which half of the bytes have come.
     fn half_an_upload(&self, digest: &wharf::Digest) -> TcpStream {
+        self.half_a_request("POST", &format!("/v2/lib/app/blobs/uploads/?digest={digest}"))
+    }
+
+    /// A request with a body of 12 bytes of which the first 6 have come.
+    fn half_a_request(&self, method: &str, path: &str) -> TcpStream {
         let mut stream = self.connect();
         let request = format!(
-            "POST /v2/lib/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\
              Authorization: {AUTHORIZATION}\r\nExpect: 100-continue\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).expect("a request");

@@ -1,10 +1,10 @@
 //! Several processes over one database and one store.
 
-use std::{fs, thread};
+use std::{fs, io::Write as _, thread};
 
 use wharf_testkit::{PostgreSql, Sandbox, require_peers, sha256};
 
-use super::{AUTHORIZATION, Reply, Serve, ask, users};
+use super::{AUTHORIZATION, Reply, Serve, ask, head, users};
 use crate::program::start_in_vain;
 
 /// A database and a store, and the processes over them.
@@ -16,9 +16,14 @@ struct Cluster {
 
 impl Cluster {
     fn start(processes: usize, flags: &[&str]) -> Self {
-        let sandbox = Sandbox::new();
         let server = PostgreSql::shared();
-        sandbox.write("database", server.socket_url(&server.create_database()));
+        Self::over(&server.socket_url(&server.create_database()), processes, flags)
+    }
+
+    /// A cluster over the database at this URL.
+    fn over(database: &str, processes: usize, flags: &[&str]) -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write("database", database);
         let store = format!("file://{}", sandbox.path("store").display());
         let engines = [
             "--store",
@@ -146,6 +151,114 @@ fn what_was_acknowledged_outlives_the_process_that_acknowledged_it() {
             assert_eq!(process.ask("GET", path, b"").body, *document);
         }
     }
+}
+
+/// A session that a process has begun, and of which it has answered for 9 bytes.
+fn begin(process: &Serve) -> String {
+    let begun = process.ask("POST", "/v2/lib/app/blobs/uploads/", b"");
+    let answered = process.ask("PATCH", &location(&begun), b"answered ");
+    assert_eq!(answered.status, 202, "{answered:?}");
+    location(&answered)
+}
+
+/// Goes on with a session from where it is, until it has all of this.
+fn finish(process: &Serve, session: &str, whole: &[u8]) {
+    let status = process.ask("GET", session, b"");
+    assert_eq!(status.status, 204, "{status:?}");
+    let last = header(&status, "range").and_then(|range| range.strip_prefix("0-"));
+    let last: usize = last.expect("a range").parse().expect("a number");
+    assert!(last >= 8, "what was answered is there: {status:?}");
+    let rest = process.ask("PATCH", session, &whole[last + 1..]);
+    assert_eq!(rest.status, 202, "{rest:?}");
+    let session = location(&rest);
+    let separator = if session.contains('?') { '&' } else { '?' };
+    let close = format!("{session}{separator}digest={}", sha256(whole));
+    assert_eq!(process.ask("PUT", &close, b"").status, 201);
+    let blob = process.ask("GET", &format!("/v2/lib/app/blobs/{}", sha256(whole)), b"");
+    assert_eq!(blob.body.as_bytes(), whole);
+}
+
+#[test]
+fn a_process_that_is_told_to_end_answers_the_part_under_way_and_another_goes_on() {
+    require_peers!("postgres", "psql");
+    let mut cluster = Cluster::start(2, &[]);
+    let session = begin(&cluster.processes[0]);
+    let mut busy = cluster.processes[0].half_a_request("PATCH", &session);
+    cluster.processes[0].signal("TERM");
+    busy.write_all(b"second").expect("the other half");
+    let answer = head(&mut busy);
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert!(
+        answer.to_ascii_lowercase().contains("range: 0-20\r\n"),
+        "{answer}"
+    );
+    cluster.processes.remove(0).ended_well();
+    finish(
+        &cluster.processes[0],
+        &session,
+        b"answered first second, and the rest",
+    );
+}
+
+/// Of a part that was not answered the session has as much as was recorded: the client asks, and loses nothing.
+#[test]
+fn a_part_that_a_process_gave_up_at_its_end_is_sent_again_to_another() {
+    require_peers!("postgres", "psql");
+    for signal in ["TERM", "KILL"] {
+        let mut cluster = Cluster::start(2, &["--drain", "1"]);
+        let session = begin(&cluster.processes[0]);
+        let busy = cluster.processes[0].half_a_request("PATCH", &session);
+        cluster.processes[0].signal(signal);
+        let ending = cluster.processes.remove(0);
+        if signal == "TERM" {
+            ending.says("gave up on requests that are still running");
+            ending.ended_well();
+        }
+        drop(busy);
+        finish(
+            &cluster.processes[0],
+            &session,
+            b"answered first second, and the rest",
+        );
+    }
+}
+
+#[test]
+fn a_database_that_goes_away_and_comes_back_is_told_once_each_without_its_password() {
+    require_peers!("postgres", "psql");
+    let server = PostgreSql::builder().start();
+    let url = server.tcp_url(&server.create_database()) + "&sslmode=disable";
+    let cluster = Cluster::over(&url, 1, &["--metrics", "127.0.0.1:0"]);
+    let process = &cluster.processes[0];
+    let metrics = process.metrics();
+    let ready = || ask(&metrics, "GET", "/readyz", "", b"");
+    let tells = |sample: &str| {
+        let text = ask(&metrics, "GET", "/metrics", "", b"").body;
+        assert!(text.lines().any(|line| line == sample), "{sample}\n{text}");
+    };
+    assert_eq!(ready().status, 200);
+    tells("wharf_backend_reachable 1");
+    server.kill();
+    let away = process.says("serve: not ready: ");
+    assert!(away.contains("the storage does not answer: PostgreSQL"), "{away}");
+    let reason = ready();
+    assert_eq!(reason.status, 503, "{reason:?}");
+    tells("wharf_backend_reachable 0");
+    assert!(
+        !format!("{away}{}", reason.body).contains(PostgreSql::PASSWORD),
+        "{away}"
+    );
+    assert_eq!(process.ask("GET", "/v2/lib/app/tags/list", b"").status, 503);
+    server.start_again();
+    process.says("serve: ready: the storage answers again");
+    assert_eq!(ready().status, 200);
+    tells("wharf_backend_reachable 1");
+    let more: Vec<String> = process.said.try_iter().collect();
+    assert_eq!(
+        more.iter().filter(|line| line.contains("ready")).count(),
+        0,
+        "{more:?}"
+    );
 }
 
 /// Pushes an image of one blob, each request to the next process.
