@@ -41,6 +41,10 @@ enum Content {
     /// The bytes that a function writes.
     Written(Arc<Write>),
     /// The plain tar that a function writes.
+    #[cfg_attr(
+        not(all(feature = "apply", target_os = "linux")),
+        expect(dead_code, reason = "a directory alone is known to become one")
+    )]
     Tar(Arc<Write>),
     /// Layers that are merged to one.
     Merged(Stack),
