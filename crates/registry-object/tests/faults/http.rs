@@ -25,6 +25,16 @@ pub(crate) async fn request(
     media_type: &str,
     body: &[u8],
 ) -> io::Result<Answer> {
+    request_within(TIME, address, [method, path, media_type], body).await
+}
+
+/// As [`request`], with method, path and media type, in another time.
+pub(crate) async fn request_within(
+    time: Duration,
+    address: &str,
+    [method, path, media_type]: [&str; 3],
+    body: &[u8],
+) -> io::Result<Answer> {
     let exchange = async {
         let mut connection = TcpStream::connect(address).await?;
         let head = format!(
@@ -37,7 +47,7 @@ pub(crate) async fn request(
         connection.read_to_end(&mut answer).await?;
         parse(method, &answer).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
     };
-    tokio::time::timeout(TIME, exchange)
+    tokio::time::timeout(time, exchange)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

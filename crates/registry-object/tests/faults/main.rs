@@ -1,15 +1,17 @@
 //! The fault program: processes that share a registry are killed and stopped while clients push, pull, move tags and
 //! delete through them, while each collects garbage, and while the database is restarted.
 //!
-//! It has two parts: `directory`, where the store is a directory, and `s3`, where it is a server of S3, to which each process
-//! has requests of which some fail, are refused or lose their answers.
+//! It has three parts: `stalls`, in which a process is stopped at a step of a push or a collection until others have collected twice;
+//! `directory`, where the store is a directory, and `s3`, where it is a server of S3, to which each process has requests of
+//! which some fail, are refused or lose their answers.
 //!
 //! `cargo test -p wharf-registry-object --test faults` runs it for a while. Variables of the environment set how long:
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `WHARF_FAULTS_PART` | only the part of this name | both |
-//! | `WHARF_FAULTS_SECONDS` | how long the processes of a part are disturbed | 10 |
+//! | `WHARF_FAULTS_PART` | only the part of this name | all |
+//! | `WHARF_FAULTS_STALLS` | a process is stopped at one step of so many | 8 |
+//! | `WHARF_FAULTS_SECONDS` | how long the processes of the other parts are disturbed | 10 |
 //! | `WHARF_FAULTS_SEED` | what is done to which process, what clients do, and which requests of a process fail; not when | from the clock, printed |
 //!
 //! Afterwards each manifest that was acknowledged is pulled from each process, byte for byte; the moves of each tag
@@ -27,8 +29,12 @@
 mod clients;
 mod crowd;
 mod engines;
+#[path = "../it/stalls/gate.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod gate;
 mod http;
 mod processes;
+mod stalls;
 #[path = "../common/store_faults.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod store_faults;
@@ -56,9 +62,10 @@ const CLIENTS: usize = 6;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == WORKER) {
-        worker::run(&arguments[1..]);
-        return;
+    match arguments.first().map(String::as_str) {
+        Some(WORKER) => return worker::run(&arguments[1..], false),
+        Some(stalls::WORKER) => return worker::run(&arguments[1..], true),
+        _ => {}
     }
     if !is_wanted("faults", &arguments) || !peers_present(&["postgres", "psql"]) {
         return;
@@ -73,6 +80,14 @@ fn main() {
     let runtime = runtime.expect("a runtime");
     let only = std::env::var("WHARF_FAULTS_PART").ok();
     let is_part = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    if is_part("stalls") {
+        let directory = directory("wharf-object-");
+        let one_in = number("WHARF_FAULTS_STALLS").unwrap_or(8);
+        let one_in = usize::try_from(one_in).expect("a number of steps");
+        let begun = Instant::now();
+        let stalls = runtime.block_on(stalls::run(directory.path(), one_in, &mut Random::new(seed)));
+        println!("stalls: {stalls}; {:.1} s", begun.elapsed().as_secs_f64());
+    }
     if is_part("directory") {
         let directory = directory("wharf-object-");
         let engines = |database| Engines::in_directory(database, directory.path());

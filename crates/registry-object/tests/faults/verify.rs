@@ -65,17 +65,21 @@ async fn pull_all(crowd: &Crowd, processes: usize) -> usize {
 /// Collects at once what nobody needs, and checks what is left.
 async fn collect_all(engines: &Engines) -> FsckReport {
     let backend = engines.open(&Faults::none(), engines::at_once()).await;
-    let backend = backend.expect("a backend");
+    assert_whole(&backend.expect("a backend")).await
+}
+
+/// Finds nothing but objects that belong to nothing, collects, and finds nothing at all.
+pub(crate) async fn assert_whole(backend: &ObjectBackend) -> FsckReport {
     let options = GcOptions::default().with_grace(Duration::ZERO);
     // Objects that a process has written after it was stopped for longer than anything waits for belong to nothing.
-    let (_, found) = check(&backend, true).await;
+    let (_, found) = check(backend, true).await;
     let is_late = |finding: &FsckFinding| matches!(finding, FsckFinding::Unnamed { .. });
     assert!(found.iter().all(is_late), "{found:#?}");
     for _ in 0..3 {
         let report = backend.collect(&options).await.expect("a report");
         assert_eq!(report.failed, 0);
     }
-    let (report, found) = check(&backend, false).await;
+    let (report, found) = check(backend, false).await;
     assert_eq!(found, []);
     assert_eq!(
         (report.unlinked, report.pending, report.doomed),

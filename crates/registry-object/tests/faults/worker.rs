@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use wharf_content::{Error, ErrorKind};
 use wharf_registry::{GcOptions, Registry};
 
@@ -29,10 +30,14 @@ const FAULTS: [Fault; 7] = [
     Fault::Forbidden,
 ];
 
-/// Serves until it is killed, or its parent has ended.
-pub(crate) fn run(arguments: &[String]) {
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read(&mut [0]);
+/// Serves until it is killed, or its parent has ended. One that obeys collects for each byte of its input, and keeps nothing that nobody
+/// needs; another collects by itself.
+pub(crate) fn run(arguments: &[String], obeys: bool) {
+    let (order, orders) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        while std::io::stdin().read(&mut [0]).is_ok_and(|count| count > 0) {
+            let _ = order.send(()); // it may not serve yet
+        }
         std::process::exit(0);
     });
     let (engines, seed) = Engines::parse(arguments);
@@ -40,17 +45,26 @@ pub(crate) fn run(arguments: &[String]) {
         .worker_threads(2)
         .enable_all()
         .build();
-    runtime.expect("a runtime").block_on(serve(&engines, seed));
+    runtime
+        .expect("a runtime")
+        .block_on(serve(&engines, seed, obeys.then_some(orders)));
 }
 
-async fn serve(engines: &Engines, seed: u64) {
+async fn serve(engines: &Engines, seed: u64, mut orders: Option<UnboundedReceiver<()>>) {
+    let (reclamation, grace) = match orders {
+        Some(_) => (engines::at_once(), Duration::ZERO),
+        None => (engines::reclamation(), GRACE),
+    };
+    let options = GcOptions::default()
+        .with_grace(grace)
+        .with_untagged(orders.is_some());
     let faults = if engines.has_server() {
         Faults::new(seed, ONCE_IN, &FAULTS)
     } else {
         Faults::none()
     };
     // Engines that do not answer: the parent starts another process.
-    let Ok(backend) = engines.open(&faults, engines::reclamation()).await else {
+    let Ok(backend) = engines.open(&faults, reclamation).await else {
         return;
     };
     let Ok(registry) = Registry::open(backend).await else {
@@ -59,11 +73,11 @@ async fn serve(engines: &Engines, seed: u64) {
     let server = registry.clone().serve().await.expect("a port");
     say(&format!("serves {}", server.url()));
     loop {
-        tokio::time::sleep(INTERVAL).await;
-        let collected = registry
-            .collect_garbage(&GcOptions::default().with_grace(GRACE))
-            .await;
-        match collected {
+        match &mut orders {
+            Some(orders) => orders.recv().await.unwrap_or_default(),
+            None => tokio::time::sleep(INTERVAL).await,
+        }
+        match registry.collect_garbage(&options).await {
             Ok(report) => say(&format!("collected {}", report.content)),
             Err(error) if is_of_engines(&error, &faults) => {}
             Err(error) => say(&format!("failed {error}")),
