@@ -81,6 +81,7 @@ impl StoreTransport {
     }
 
     /// The clock of the store that this transport reaches.
+    #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
     pub(super) const fn clock(&self) -> &StoreClock {
         &self.clock
     }
