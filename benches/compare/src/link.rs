@@ -1,4 +1,4 @@
-//! A link between a client and a registry: a TCP relay that delays and paces what passes, and counts it.
+//! A link between a client and a server: a TCP relay that delays and paces what passes, and counts it.
 //!
 //! Each direction of a connection has a thread that reads and one that writes, since a thread's sleep is exact to some
 //! 60 microseconds where a runtime's timers tick in milliseconds. A piece of data leaves when the pieces before it have
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::requests::Parser;
+use crate::protocol::Protocol;
 
 /// The most that is read at once: 1.3 ms at 25 MB/s.
 const PIECE: usize = 32 * 1024;
@@ -37,11 +37,11 @@ pub struct Shape {
 /// What has passed a link.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Traffic {
-    /// Requests as `METHOD path`, in the order of their arrival; none where they are encrypted.
+    /// Requests in the order of their arrival, as the link's [`Protocol`] has them.
     pub requests: Vec<String>,
     /// Connections.
     pub connections: u64,
-    /// Bytes to the registry.
+    /// Bytes to the server.
     pub up: u64,
     /// Bytes from it.
     pub down: u64,
@@ -64,8 +64,8 @@ struct Shared {
 }
 
 impl Link {
-    /// A relay to `registry` on a free port of the loopback address. It `reads` the requests, or they are encrypted.
-    pub fn start(registry: SocketAddr, shape: Shape, reads: bool) -> io::Result<Self> {
+    /// A relay to `server` on a free port of the loopback address.
+    pub fn start(server: SocketAddr, shape: Shape, protocol: Protocol) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -76,7 +76,7 @@ impl Link {
                     return;
                 }
                 // A connection that cannot be made is closed, which the client sees.
-                let _ = relay(client, registry, shape, reads, &accepting);
+                let _ = relay(client, server, shape, protocol, &accepting);
             }
         });
         Ok(Self { address, shared })
@@ -112,13 +112,13 @@ impl Drop for Link {
 
 fn relay(
     client: TcpStream,
-    registry: SocketAddr,
+    server: SocketAddr,
     shape: Shape,
-    reads: bool,
+    protocol: Protocol,
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     let accepted = Instant::now();
-    let server = TcpStream::connect(registry)?;
+    let server = TcpStream::connect(server)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     shared.connections.fetch_add(1, Relaxed);
@@ -129,11 +129,10 @@ fn relay(
         shape,
         opens: accepted + shape.round_trip,
     };
-    let mut parser = reads.then(Parser::default);
+    let mut requests_in = protocol.reader();
     up.start(move |piece| {
         counted.up.fetch_add(piece.len() as u64, Relaxed);
-        let requests = parser.as_mut().map(|parser| parser.feed(piece));
-        for request in requests.into_iter().flatten() {
+        for request in requests_in(piece) {
             counted
                 .requests
                 .lock()
@@ -222,7 +221,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_and_everything_counted() {
-        let link = Link::start(echo(), Shape::default(), true).unwrap();
+        let link = Link::start(echo(), Shape::default(), Protocol::Http).unwrap();
         let mut stream = TcpStream::connect(link.address()).unwrap();
         let sent: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
         let (mut writer, bytes) = (stream.try_clone().unwrap(), sent.clone());
@@ -247,7 +246,7 @@ mod tests {
             round_trip: Duration::from_millis(40),
             rate: Some(1_000_000),
         };
-        let link = Link::start(echo(), shape, true).unwrap();
+        let link = Link::start(echo(), shape, Protocol::Http).unwrap();
         let started = Instant::now();
         let mut stream = TcpStream::connect(link.address()).unwrap();
         let mut answer = vec![0; 50_000];

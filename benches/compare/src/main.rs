@@ -18,25 +18,34 @@
 //! they unpack images to root file systems, push directories, and make layers of what changed there. With `--registries`, a
 //! load generator pushes to registries and pulls from them, and they are started again with many repositories.
 //!
+//! With `--shared`, registries are compared instead: wharf's `serve` on PostgreSQL and an S3 server, and distribution on the same
+//! server, which is some milliseconds away. With `--million`, requests to a registry of a million tags are measured.
+//!
 //! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
 
 mod check;
 mod cost;
+mod http;
 mod image;
 mod images;
 mod link;
 mod measure;
+mod million;
 mod nginx;
 mod peers;
+mod process;
+mod protocol;
 mod registries;
 mod requests;
 mod server;
+mod shared;
+mod statements;
 mod table;
 mod tools;
 mod trees;
 mod work;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -81,12 +90,28 @@ struct Arguments {
     /// Instead of pulls and pushes, registries side by side: `small` and `large` images of 64 clients, `restart`
     #[arg(long, conflicts_with_all = ["builds", "images", "trees"])]
     registries: bool,
-    /// Repositories of a registry that is started again
-    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "registries")]
+    /// Repositories of a registry that is started again, or of one that holds much, beside its largest
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
     repositories: usize,
     /// Small files in the largest image that is unpacked, and in the tree whose changes become a layer
     #[arg(long, value_name = "N", default_value_t = 100_000, requires = "trees")]
     files: u32,
+    /// Instead of pulls and pushes by programs, registries of one and several processes on an S3 server; `--only` chooses
+    /// of counts, beside and crowd
+    #[arg(long, conflicts_with_all = ["builds", "images", "trees", "registries"])]
+    shared: bool,
+    /// From a request to the S3 server to its answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 20, requires = "shared")]
+    latency: u64,
+    /// How long each crowd of clients works, in seconds
+    #[arg(long, value_name = "S", default_value_t = 3.0, requires = "shared")]
+    seconds: f64,
+    /// Instead of pulls and pushes, requests to a registry that holds much
+    #[arg(long, conflicts_with_all = ["builds", "images", "trees", "registries", "shared"])]
+    million: bool,
+    /// Tags and manifests of its largest repository
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, requires = "million")]
+    tags: u64,
     /// Names the works and ends
     #[arg(long)]
     list: bool,
@@ -110,6 +135,9 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.builds {
         println!("{}", cost::compare(arguments.rounds)?);
         return Ok(());
+    }
+    if arguments.shared || arguments.million {
+        return with_engines(arguments);
     }
     let chosen = |name: &str| {
         arguments.only.is_empty() || arguments.only.iter().any(|part| name.contains(part.as_str()))
@@ -175,4 +203,25 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     }
     println!("{}", table::summary(&results));
     Ok(())
+}
+
+/// Measures registries on engines that they share.
+fn with_engines(arguments: &Arguments) -> anyhow::Result<()> {
+    let peers = Peers::new(&arguments.peer)?;
+    let serve = tools::build(arguments.examples.as_deref(), &["serve"])?.join("serve");
+    println!("{}", table::machine());
+    if arguments.shared {
+        let options = shared::Options {
+            rounds: arguments.rounds,
+            latency: Duration::from_millis(arguments.latency),
+            seconds: arguments.seconds,
+            only: &arguments.only,
+        };
+        return shared::compare(&serve, &peers, options);
+    }
+    let size = million::Size {
+        tags: arguments.tags,
+        repositories: arguments.repositories as u64,
+    };
+    million::measure(&serve, size)
 }

@@ -65,9 +65,16 @@ impl Peers {
         let program = if name == REGISTRY { DOCKER_REGISTRY } else { name };
         given.or_else(|| on_path(program))
     }
+
+    /// Docker's registry, and the newer one that was given.
+    pub fn registries(&self) -> Vec<PathBuf> {
+        let given = self.0.get(REGISTRY).cloned();
+        self.find(DOCKER_REGISTRY).into_iter().chain(given).collect()
+    }
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// The file in `PATH`, if there is one.
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .map(|folder| folder.join(program))

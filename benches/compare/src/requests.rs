@@ -20,7 +20,7 @@ enum State {
 }
 
 impl Parser {
-    /// The requests whose heads end in `bytes`, as `METHOD path`.
+    /// The requests whose heads end in `bytes`, as method and target.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Vec<String> {
         let mut requests = Vec::new();
         while let Some((&first, rest)) = bytes.split_first() {
@@ -44,9 +44,9 @@ impl Parser {
                     let head = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
                     self.state = body(&head);
                     let mut words = head.split_whitespace();
-                    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-                    let path = path.split('?').next().unwrap_or_default();
-                    requests.push(format!("{method} {path}"));
+                    let (method, target) =
+                        (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                    requests.push(format!("{method} {target}"));
                 }
                 State::Chunk(last) if self.line.ends_with(b"\r\n") => {
                     let line = String::from_utf8_lossy(&std::mem::take(&mut self.line))
@@ -103,7 +103,7 @@ mod tests {
             HEAD /v2/c HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
         let expected = [
             "GET /v2/",
-            "PUT /v2/a/blobs/uploads/1",
+            "PUT /v2/a/blobs/uploads/1?digest=x",
             "PATCH /v2/b",
             "HEAD /v2/c",
         ];

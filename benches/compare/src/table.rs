@@ -100,7 +100,8 @@ fn requests(outcome: &Outcome) -> String {
 }
 
 fn kind(request: &str) -> String {
-    let (method, path) = request.split_once(' ').unwrap_or((request, ""));
+    let (method, target) = request.split_once(' ').unwrap_or((request, ""));
+    let path = target.split('?').next().unwrap_or_default();
     let part = ["/manifests/", "/blobs/uploads/", "/blobs/"]
         .iter()
         .find(|part| path.contains(**part));

@@ -24,6 +24,9 @@ use crate::{
     tools::{Tool, Tools},
 };
 
+/// The figures of a round that a row is about.
+type FiguresOf = fn(&Round) -> &Figures;
+
 /// Runs what was chosen; the tables. With no choice all is run.
 pub fn compare(
     tools: &Tools,
@@ -67,8 +70,7 @@ fn throughput(programs: &[Program], shape: Shape, rounds: usize) -> anyhow::Resu
     text += "\n";
     for (program, rounds) in programs.iter().zip(&of_programs) {
         let memory = spread(rounds.iter().map(|round| mebibytes(round.memory)), 0);
-        let figures: [(&str, fn(&Round) -> &Figures); 2] =
-            [("push", |round| &round.push), ("pull", |round| &round.pull)];
+        let figures: [(&str, FiguresOf); 2] = [("push", |round| &round.push), ("pull", |round| &round.pull)];
         for (name, figures) in figures {
             let values = |value: fn(&Figures) -> f64, digits| {
                 spread(rounds.iter().map(|round| value(figures(round))), digits)

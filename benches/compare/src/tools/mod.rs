@@ -50,20 +50,12 @@ impl Tools {
     /// among the peers. With `only`, no others than these.
     pub fn find(mode: Mode, examples: Option<&Path>, only: &[String], peers: &Peers) -> anyhow::Result<Self> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = here.join("../..");
         let built = here.join(TARGET).join(PROFILE);
         let wanted = |tool: &Tool| only.is_empty() || only.iter().any(|name| name == tool.name());
         let mut present = Vec::new();
         for tool in mode.tools().iter().copied().filter(wanted) {
             let path = match tool {
-                Tool::Wharf => Some(match examples {
-                    Some(folder) => folder.to_owned(),
-                    None => {
-                        let arguments = mode.examples().iter().flat_map(|name| ["--example", name]);
-                        cargo(&root, &arguments.collect::<Vec<_>>())?;
-                        root.join(TARGET).join(PROFILE).join("examples")
-                    }
-                }),
+                Tool::Wharf => Some(build(examples, mode.examples())?),
                 Tool::OciClient => {
                     cargo(here, &["--package", "oci-client-peer"])?;
                     Some(built.join("oci-client-peer"))
@@ -237,6 +229,17 @@ fn configure_buildah(sandbox: &Sandbox) -> anyhow::Result<()> {
     );
     sandbox.write("containers.conf", &text);
     Ok(())
+}
+
+/// The directory of wharf's examples; those that are named are built, unless it is given.
+pub fn build(given: Option<&Path>, names: &[&str]) -> anyhow::Result<PathBuf> {
+    if let Some(directory) = given {
+        return Ok(directory.to_owned());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let arguments: Vec<&str> = names.iter().flat_map(|name| ["--example", name]).collect();
+    cargo(&root, &arguments)?;
+    Ok(root.join(TARGET).join(PROFILE).join("examples"))
 }
 
 fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {

@@ -22,6 +22,7 @@ use crate::{
     image::Image,
     link::{Link, Shape, Traffic},
     measure::{Measured, measure},
+    protocol::Protocol,
     server::{Server, Wire},
     tools::{Job, Tool, Tools},
 };
@@ -186,9 +187,12 @@ impl Bench {
             .transpose()?;
         let filled = self.filled.get(&work.wire).context("a registry runs")?;
         let registry = empty.as_ref().unwrap_or(filled);
-        let reads = work.wire == Wire::Plain;
+        let protocol = match work.wire {
+            Wire::Plain => Protocol::Http,
+            Wire::Tls | Wire::Nginx | Wire::ScarceNginx => Protocol::Unread,
+        };
         let link = shape
-            .map(|shape| Link::start(registry.address(), shape, reads))
+            .map(|shape| Link::start(registry.address(), shape, protocol))
             .transpose()?;
         let host = link
             .as_ref()

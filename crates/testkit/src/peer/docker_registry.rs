@@ -114,11 +114,17 @@ impl DockerRegistryBuilder {
 
     /// Keeps its data in a bucket of S3, below `rootdirectory`, and sends all of it through itself.
     #[must_use]
-    pub fn s3(mut self, endpoint: &str, bucket: &str, root: &str, [key, secret]: [&str; 2]) -> Self {
-        self.storage = Some(format!(
+    pub fn s3(self, endpoint: &str, bucket: &str, root: &str, [key, secret]: [&str; 2]) -> Self {
+        self.storage(&format!(
             "s3: {{accesskey: {key}, secretkey: {secret}, region: us-east-1, regionendpoint: \"{endpoint}\", \
              bucket: {bucket}, rootdirectory: /{root}, secure: false}}, redirect: {{disable: true}}"
-        ));
+        ))
+    }
+
+    /// Keeps its data elsewhere than in files: the section of a storage driver, for example `s3: {bucket: images}`.
+    #[must_use]
+    pub fn storage(mut self, yaml: &str) -> Self {
+        self.storage = Some(yaml.to_owned());
         self
     }
 
