@@ -98,6 +98,12 @@
 //! more in a new repository, one more for each 16 changes beyond the first, and one or two more if it links content. A look-up takes one,
 //! a request that appends to an upload three.
 //!
+//! # Connections
+//!
+//! A process has at most [`DatabaseOptions::connections`]. Those that may have to wait for a lock are at most three quarters of them,
+//! and two of one repository, so that reads and other repositories go on. A statement whose request was given up, or has
+//! run out of time, is cancelled at the server, and its connection counts until the server has ended it.
+//!
 //! # Events
 //!
 //! The events of a commit are rows that its transaction writes, numbered under the lock of the repository without gaps: the

@@ -171,6 +171,12 @@ impl From<Error> for ApiError {
                 ErrorCode::Unknown,
                 "no space left",
             ),
+            ErrorKind::TooLarge => {
+                return Self::too_large(
+                    ErrorCode::SizeInvalid,
+                    "larger than what the registry's storage takes",
+                );
+            }
             // An engine that refuses the registry's credentials is away for clients, too.
             ErrorKind::Network
             | ErrorKind::Timeout
@@ -264,6 +270,7 @@ mod tests {
             (Error::wrap(ErrorKind::Storage, memory()), 503),
             (Error::new(ErrorKind::Other, "x").with_source(memory()), 503),
             (Error::new(ErrorKind::NotFound, "x").with_source(other()), 404),
+            (Error::new(ErrorKind::TooLarge, "x"), 413),
             (Error::new(ErrorKind::Network, "x"), 503),
             (Error::new(ErrorKind::Timeout, "x"), 503),
             (Error::new(ErrorKind::Server, "x"), 503),

@@ -63,7 +63,7 @@ pub(super) fn failed(doing: &str, error: &tokio_postgres::Error) -> Error {
 }
 
 /// The error of an operation that took too long.
-pub(super) fn late(doing: &str) -> Error {
+pub(crate) fn late(doing: &str) -> Error {
     Error::new(
         ErrorKind::Timeout,
         format!("PostgreSQL: cannot {doing}: no answer in time"),

@@ -3,6 +3,7 @@
 mod error;
 mod pool;
 mod schema;
+mod session;
 mod statement;
 mod tls;
 mod tokens;
@@ -22,11 +23,13 @@ use wharf_content::{Error, ErrorKind};
 use wharf_registry::{EventSignal, RepeatedCommits};
 
 pub use self::url::DatabaseUrl;
-use self::{pool::Pool, tls::Tls};
 pub(crate) use self::{
+    error::late,
     statement::{Statement, Value, run_all},
     transaction::{Attempts, Parameters, Query, Transaction},
 };
+use self::{pool::Pool, tls::Tls};
+use crate::records::CommitLimiter;
 
 /// A PostgreSQL database with the records of one registry, whose processes all open the same.
 ///
@@ -39,6 +42,7 @@ pub struct Database {
     pool: Pool,
     /// The statement that begins a transaction.
     begin: String,
+    limiter: CommitLimiter,
     commits: Commits,
     /// The reason why this process must not change anything any more, once it was found.
     outdated: OnceLock<String>,
@@ -112,6 +116,7 @@ impl Database {
                 options.connections.max(1),
             ),
             begin: transaction::begin(options.request_time),
+            limiter: CommitLimiter::default(),
             commits: Commits::default(),
             outdated: OnceLock::new(),
             events: EventSignal::default(),
@@ -199,6 +204,10 @@ impl Database {
     pub fn repeated_commits(&self) -> RepeatedCommits {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         RepeatedCommits::new(count(&self.commits.repeated), count(&self.commits.lost))
+    }
+
+    pub(crate) const fn limiter(&self) -> &CommitLimiter {
+        &self.limiter
     }
 
     pub(crate) const fn event_signal(&self) -> &EventSignal {

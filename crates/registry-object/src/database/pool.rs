@@ -2,106 +2,131 @@
 
 use std::{
     ops::Deref,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Config;
 use wharf_content::{Error, ErrorKind};
 
-use super::{error, tls::Tls};
+use super::{error, session::Session, tls::Tls};
 
 pub(super) struct Pool {
     config: Config,
     tls: Tls,
-    permits: Semaphore,
-    idle: Mutex<Vec<Client>>,
+    /// One for each connection to the server, but for the idle ones.
+    permits: Arc<Semaphore>,
+    /// One for each connection that may have to wait for the lock of another transaction: fewer than all, so that reads go on
+    /// while those wait.
+    writers: Arc<Semaphore>,
+    idle: Mutex<Vec<Session>>,
     /// Why the last connection could not be made.
     failure: Mutex<Option<(ErrorKind, String)>>,
 }
 
+/// The purpose of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Statements that wait for no other transaction.
+    Read,
+    /// Statements that may.
+    Write,
+}
+
 impl Pool {
     pub(super) fn new(config: Config, tls: Tls, connections: usize) -> Self {
+        let writers = connections.saturating_sub(connections.div_ceil(4)).max(1);
         Self {
             config,
             tls,
-            permits: Semaphore::new(connections),
+            permits: Arc::new(Semaphore::new(connections)),
+            writers: Arc::new(Semaphore::new(writers)),
             idle: Mutex::default(),
             failure: Mutex::default(),
         }
     }
 
     /// An idle connection, or else a new one.
-    pub(super) async fn connection(&self, deadline: Instant) -> Result<Connection<'_>, Error> {
-        let permit = timeout_at(deadline, self.permits.acquire()).await;
-        let permit = permit.map_err(|_| error::late("get one of the connections, which are all in use"))?;
-        let permit = permit.map_err(|_| Error::new(ErrorKind::Other, "the connections were closed"))?;
+    pub(super) async fn connection(&self, purpose: Use, deadline: Instant) -> Result<Connection<'_>, Error> {
+        let mut permits = Vec::with_capacity(2);
+        if purpose == Use::Write {
+            permits.push(acquire(&self.writers, deadline).await?);
+        }
+        permits.push(acquire(&self.permits, deadline).await?);
         let idle = self.usable();
         let is_reused = idle.is_some();
-        let client = match idle {
-            Some(client) => client,
+        let session = match idle {
+            Some(session) => session,
             None => self.connect(deadline).await?,
         };
         Ok(Connection {
-            client: Some(client),
+            session: Some(session),
+            permits,
             is_reused,
             pool: self,
-            _permit: permit,
         })
     }
 
-    /// The reason why the last connection could not be made, if it could not.
+    /// The reason why the last connection could not be made, if it could not and none has worked since.
     pub(super) fn last_failure(&self) -> Result<(), Error> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*failure {
+        match &*self.failure() {
             Some((kind, message)) => Err(Error::new(*kind, message.clone())),
             None => Ok(()),
         }
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Client, Error> {
+    async fn connect(&self, deadline: Instant) -> Result<Session, Error> {
         let connected = self.try_connect(deadline).await;
         let failure = connected
             .as_ref()
             .err()
             .map(|error| (error.kind(), error.to_string()));
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *self.failure() = failure;
         connected
     }
 
-    async fn try_connect(&self, deadline: Instant) -> Result<Client, Error> {
+    async fn try_connect(&self, deadline: Instant) -> Result<Session, Error> {
         let connecting = self.config.connect(self.tls.clone());
         let connected = timeout_at(deadline, connecting)
             .await
             .map_err(|_| error::late("connect"))?;
         let (client, connection) = connected.map_err(|failure| error::failed("connect", &failure))?;
-        // It ends when the client is dropped. A failure is told by the statements that it breaks.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(client)
+        Ok(Session::new(client, connection))
     }
 
     /// The connection that was used last, of those that the server has not closed.
-    fn usable(&self) -> Option<Client> {
+    fn usable(&self) -> Option<Session> {
         let mut idle = self.idle();
-        idle.retain(|client| !client.is_closed());
+        idle.retain(|session| !session.is_closed());
         idle.pop()
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Client>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn failure(&self) -> MutexGuard<'_, Option<(ErrorKind, String)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn acquire(permits: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, Error> {
+    let permit = timeout_at(deadline, Arc::clone(permits).acquire_owned()).await;
+    let permit = permit.map_err(|_| error::late("get one of the connections, which are all in use"))?;
+    permit.map_err(|_| Error::new(ErrorKind::Other, "the connections were closed"))
 }
 
 /// A connection in use. It is closed when it is dropped, since a statement may be under way: see
 /// [`Connection::release`].
 pub(super) struct Connection<'p> {
-    client: Option<Client>,
+    session: Option<Session>,
+    permits: Vec<OwnedSemaphorePermit>,
     is_reused: bool,
     pool: &'p Pool,
-    _permit: SemaphorePermit<'p>,
 }
 
 impl Connection<'_> {
@@ -112,22 +137,40 @@ impl Connection<'_> {
 
     /// Returns the connection to the pool. Only for one that has no statement and no transaction under way.
     pub(super) fn release(mut self) {
-        if let Some(client) = self.client.take() {
-            self.pool.idle().push(client);
+        if let Some(session) = self.session.take() {
+            self.pool.idle().push(session);
+            *self.pool.failure() = None; // whatever one more connection has met, requests are answered
+        }
+    }
+}
+
+/// The permits last until the server has ended what is under way: requests that are given up faster than their statements
+/// end would take all connections that the server has.
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        let permits = std::mem::take(&mut self.permits);
+        if let Some(session) = self.session.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let tls = self.pool.tls.clone();
+            runtime.spawn(async move {
+                session.close(tls).await;
+                drop(permits);
+            });
         }
     }
 }
 
 impl Deref for Connection<'_> {
-    type Target = Client;
+    type Target = Session;
 
     #[expect(
         clippy::expect_used,
-        reason = "only `release` takes the client, and it takes the connection too"
+        reason = "only `release` and the drop take the session, and they take the connection too"
     )]
-    fn deref(&self) -> &Client {
-        self.client
+    fn deref(&self) -> &Session {
+        self.session
             .as_ref()
-            .expect("a connection has a client until it is released")
+            .expect("a connection has a session until it is released")
     }
 }

@@ -12,6 +12,7 @@ use wharf_content::Error;
 
 use super::{
     Database,
+    pool::Use,
     transaction::{Query, Transaction, within},
 };
 
@@ -115,7 +116,7 @@ impl Database {
 
     /// Runs one statement that may take long, for as long as an hour. It is not repeated.
     pub(crate) async fn run_long(&self, statement: &Statement) -> Result<Vec<Row>, Error> {
-        let transaction = self.begin(Instant::now() + LONG).await?;
+        let transaction = self.begin_any(Instant::now() + LONG).await?;
         let unlimited = Statement::new(statement.doing, UNLIMITED, []);
         unlimited.run(&transaction).await?;
         let rows = statement.run(&transaction).await?;
@@ -129,7 +130,7 @@ impl Database {
         statements: &[Statement],
     ) -> Result<Vec<Vec<Row>>, Error> {
         self.allow_change()?;
-        let connection = self.pool.connection(deadline).await?;
+        let connection = self.pool.connection(Use::Write, deadline).await?;
         let parameters: Vec<_> = statements.iter().map(Statement::parameters).collect();
         let queries = statements.iter().zip(&parameters).map(|(statement, parameters)| {
             within(

@@ -9,7 +9,10 @@ use tokio_postgres::{
 };
 use wharf_content::Error;
 
-use super::{Database, error, pool::Connection};
+use super::{
+    Database, error,
+    pool::{Connection, Use},
+};
 
 /// The longest pause between two attempts. The first are shorter.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
@@ -116,13 +119,17 @@ impl Database {
     /// whose commit waits for the disk.
     pub(crate) async fn begin(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
         self.allow_change()?;
-        self.begin_any(deadline).await
+        self.begin_as(Use::Write, deadline).await
     }
 
-    /// As [`Database::begin`], for a transaction that changes nothing.
+    /// As [`Database::begin`], for a transaction that changes nothing, and waits for no other.
     pub(super) async fn begin_any(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
+        self.begin_as(Use::Read, deadline).await
+    }
+
+    async fn begin_as(&self, purpose: Use, deadline: Instant) -> Result<Transaction<'_>, Error> {
         loop {
-            let connection = self.pool.connection(deadline).await?;
+            let connection = self.pool.connection(purpose, deadline).await?;
             let begun = within(
                 deadline,
                 "begin a transaction",
@@ -150,7 +157,7 @@ impl Database {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Error> {
-        let connection = self.pool.connection(deadline).await?;
+        let connection = self.pool.connection(Use::Read, deadline).await?;
         let rows = within(deadline, doing, connection.query_typed(sql, parameters)).await?;
         connection.release();
         Ok(rows)

@@ -13,12 +13,16 @@ use super::tls::Verification;
 /// The time to make a TCP connection, unless the URL has a `connect_timeout`.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// The idle time after which a connection is looked at, unless the URL has `keepalives_idle`: networks forget connections
+/// that are idle for some minutes, and what is sent on a forgotten one is never answered.
+const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// The URL of a PostgreSQL database, such as `postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system`.
 ///
 /// It is read as libpq reads it: several hosts are tried in order, a host that begins with `/` (written `%2F`) is the directory of a
 /// socket, and the parameters are `user`, `password`, `dbname`, `host`, `hostaddr`, `port`, `options`,
 /// `application_name`, `connect_timeout`, `tcp_user_timeout`, `keepalives` and its relatives, `channel_binding` and
-/// `load_balance_hosts`, of libpq's meaning. Of several hosts the first that accepts writes is used.
+/// `load_balance_hosts`, of libpq's meaning; `keepalives_idle` is 60 s by default. Of several hosts the first that accepts writes is used.
 ///
 /// | `sslmode` | connection |
 /// |---|---|
@@ -105,6 +109,12 @@ impl DatabaseUrl {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
+        }
+        if !rest
+            .iter()
+            .any(|parameter| parameter.starts_with("keepalives_idle="))
+        {
+            config.keepalives_idle(KEEPALIVE);
         }
         if config.get_application_name().is_none() {
             config.application_name("wharf-registry");
@@ -213,6 +223,18 @@ impl fmt::Debug for DatabaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_connection_is_looked_at_before_a_network_forgets_it() {
+        for (parameters, seconds) in [("", 60), ("?keepalives_idle=300", 300), ("?sslmode=disable", 60)] {
+            let url = DatabaseUrl::parse(&format!("postgres://ada@db/registry{parameters}")).unwrap();
+            assert_eq!(
+                url.config.get_keepalives_idle().as_secs(),
+                seconds,
+                "{parameters}"
+            );
+        }
+    }
 
     #[test]
     fn a_url_says_how_a_connection_is_protected() {

@@ -2,7 +2,7 @@
 
 use wharf_content::{Error, ErrorKind, MediaType};
 use wharf_reference::Digest;
-use wharf_registry::{Change, Record, RecordKey};
+use wharf_registry::{Change, ManifestRecord, Record, RecordKey};
 
 use super::{look_up::unsupported, row::size};
 use crate::database::{Statement, Value};
@@ -86,7 +86,7 @@ fn put(
                 optional(manifest.user.as_deref()),
                 content_of(digest),
                 optional(manifest.subject.as_ref().map(Digest::as_str)),
-                optional(manifest.artifact_type.as_ref().map(MediaType::as_str)),
+                optional(artifact_type(manifest)),
                 Value::Text(Some(serde_json::to_string(&**manifest).map_err(unwritable)?)),
             ];
             statements.push(Statement::new("record a manifest", PUT_MANIFEST, values));
@@ -112,6 +112,12 @@ fn put(
         _ => return Err(unsupported("a record")),
     }
     Ok(())
+}
+
+/// The artifact type by which a manifest is found; none for a text that is no media type, and that no column holds.
+fn artifact_type(manifest: &ManifestRecord) -> Option<&str> {
+    let text = manifest.artifact_type.as_ref().map(MediaType::as_str);
+    text.filter(|text| !text.contains('\0'))
 }
 
 fn remove(repository: i64, key: &RecordKey) -> Result<Statement, Error> {

@@ -1,6 +1,7 @@
 //! Commits. The locks are taken in the order that the crate's documentation gives.
 
 use futures_util::future::{try_join, try_join_all, try_join3};
+use tokio::time::timeout_at;
 use tokio_postgres::types::Type;
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     Database,
     content::{Placed, Placing},
-    database::{Attempts, Parameters, Query as _, Transaction, run_all},
+    database::{Attempts, Parameters, Query as _, Transaction, late, run_all},
     events,
 };
 
@@ -54,6 +55,9 @@ impl Database {
         content: Linked<'_>,
     ) -> Result<Made, Error> {
         let mut attempts = self.attempts();
+        let permit = timeout_at(attempts.deadline, self.limiter().acquire(repository)).await;
+        let _permit =
+            permit.map_err(|_| late("begin a commit, since others of the repository are under way"))?;
         loop {
             // A COMMIT that failed may have been carried out: the next attempt finds the id then.
             match self.attempt(&attempts, repository, commit, content).await {

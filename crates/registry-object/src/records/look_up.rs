@@ -122,12 +122,15 @@ pub(super) async fn page(
     after: &str,
     limit: usize,
 ) -> Result<Vec<Record>, Error> {
-    let (name, limit) = (repository.as_str(), rows(limit));
+    let (name, after, limit) = (repository.as_str(), storable(after), rows(limit));
     let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
         vec![(&name, Type::TEXT), (&after, Type::TEXT), (&limit, Type::INT8)];
     let digest;
     let statement: &str = match range {
         RecordRange::Tags => &TAGS,
+        RecordRange::Referrers(_, Some(artifact_type)) if artifact_type.contains('\0') => {
+            return Ok(Vec::new());
+        }
         RecordRange::Referrers(subject, artifact_type) => {
             digest = subject.as_str();
             parameters.push((&digest, Type::TEXT));
@@ -156,7 +159,10 @@ pub(super) async fn repositories(
     after: &str,
     limit: usize,
 ) -> Result<Vec<RepositoryPath>, Error> {
-    let parameters = [(&after as _, Type::TEXT), (&rows(limit) as _, Type::INT8)];
+    let parameters = [
+        (&storable(after) as _, Type::TEXT),
+        (&rows(limit) as _, Type::INT8),
+    ];
     let rows = by.query("list repositories", &REPOSITORIES, &parameters).await?;
     rows.iter().map(row::repository).collect()
 }
@@ -212,6 +218,11 @@ fn usage(rows: &[Row]) -> Result<Usage, Error> {
         row::bytes(row::column(row, 1)?)?,
     );
     Ok(Usage { repository, user })
+}
+
+/// The part of a text before its first NUL, which no column holds. The same names come after both.
+fn storable(after: &str) -> &str {
+    after.split('\0').next().unwrap_or_default()
 }
 
 /// The most rows of a page, as a parameter.

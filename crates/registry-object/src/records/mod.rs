@@ -2,6 +2,7 @@
 
 mod apply;
 mod commit;
+mod limiter;
 mod look_up;
 pub(crate) mod row;
 mod usage;
@@ -12,7 +13,7 @@ use wharf_reference::Digest;
 use wharf_registry::{Commit, Outcome, Record, RecordKey, RecordRange, Records, RepositoryPath, Usage};
 
 use self::look_up::look_up;
-pub(crate) use self::{commit::Made, look_up::HAS_RECORDS, usage::Added};
+pub(crate) use self::{commit::Made, limiter::CommitLimiter, look_up::HAS_RECORDS, usage::Added};
 use crate::Database;
 
 #[async_trait]

@@ -21,6 +21,7 @@ use crate::{
     ObjectBackend,
     content::pieces::{self, Pieces},
     database::{Statement, Value},
+    objects::Objects,
     records::row::column,
 };
 
@@ -79,6 +80,9 @@ impl Uploads for ObjectBackend {
     }
 
     async fn resume(&self, id: &str) -> Result<Option<Upload>, Error> {
+        if !Objects::is_name(id) {
+            return Ok(None); // just any text that a client has sent
+        }
         let statement = Statement::new("look an upload up", &RESUME, [Value::text(id)]);
         let rows = statement.run(&**self.database()).await?;
         match rows.first() {

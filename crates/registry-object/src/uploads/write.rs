@@ -20,7 +20,11 @@ use crate::{
     records::row::{bytes, column, size},
 };
 
-static LOOK_UP: LazyLock<String> = LazyLock::new(|| format!("SELECT {STATE} FROM uploads WHERE id = $1"));
+static LOOK_UP: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {STATE}, cardinality(objects) FROM uploads WHERE id = $1"));
+
+/// The most objects of an upload, which are as many requests of everybody who reads the blob. Parts of 5 MiB make 48 GiB.
+const MAX_OBJECTS: i32 = 10_000;
 
 const PEND: &str = "INSERT INTO pending (object) VALUES ($1) ON CONFLICT DO NOTHING";
 
@@ -58,7 +62,12 @@ impl ObjectBackend {
     ) -> Result<Written, Error> {
         let state = Statement::new("look an upload up", &LOOK_UP, [Value::text(id)]);
         let rows = state.run(&**self.database()).await?;
-        let state = State::of(rows.first().ok_or_else(missing)?)?;
+        let row = rows.first().ok_or_else(missing)?;
+        if column::<i32>(row, 6)? >= MAX_OBJECTS {
+            let message = format!("an upload cannot have more than {MAX_OBJECTS} parts: send larger ones");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let state = State::of(row)?;
         if state.length != offset {
             return Err(moved_away(state.length, offset));
         }

@@ -10,6 +10,7 @@
 
 mod backend;
 mod collect;
+mod connections;
 mod cutting_proxy;
 mod database;
 mod events;

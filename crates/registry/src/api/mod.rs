@@ -2,6 +2,7 @@
 
 mod answer;
 mod blobs;
+mod chunks;
 mod conditions;
 mod events;
 mod listings;

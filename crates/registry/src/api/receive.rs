@@ -17,6 +17,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 use wharf_content::{ByteStream, Error, ErrorKind};
 
+use super::chunks::Chunks;
 use crate::{ErrorCode, body::RequestBody, error::ApiError, sync::LockExt as _};
 
 /// Bytes of an upload that are received, checked against quotas and passed on at a time.
@@ -178,24 +179,25 @@ impl UploadBody {
     }
 
     async fn receive(&mut self) -> (Vec<Bytes>, Option<Result<(), ApiError>>) {
-        let mut batch = Vec::new();
-        let mut length = 0;
-        while length < BATCH {
+        let mut batch = Chunks::default();
+        let end = loop {
+            if batch.length() >= BATCH {
+                break None;
+            }
             match next(&mut self.body, self.rules.idle).await {
                 Ok(Some(data)) => {
-                    let total = self.offset + (length + data.len()) as u64;
+                    let total = self.offset + (batch.length() + data.len()) as u64;
                     if self.rules.limit.is_some_and(|limit| total > limit) {
                         let failure = ApiError::too_large(ErrorCode::SizeInvalid, "the upload is too large");
-                        return (batch, Some(Err(failure)));
+                        break Some(Err(failure));
                     }
-                    length += data.len();
                     batch.push(data);
                 }
-                Ok(None) => return (batch, Some(Ok(()))),
-                Err(failure) => return (batch, Some(Err(failure))),
+                Ok(None) => break Some(Ok(())),
+                Err(failure) => break Some(Err(failure)),
             }
-        }
-        (batch, None)
+        };
+        (batch.into_vec(), end)
     }
 }
 

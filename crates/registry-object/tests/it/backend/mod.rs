@@ -4,6 +4,8 @@ mod conformance;
 mod content;
 mod importing;
 mod opening;
+mod text;
+mod tokens;
 mod uploads;
 
 use std::{ops::Range, sync::Arc};
