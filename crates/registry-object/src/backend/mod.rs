@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use wharf_content::{Error, ErrorKind};
+use wharf_content::Error;
 use wharf_reference::Digest;
 use wharf_registry::{
     Backend, Commit, GcOptions, GcReport, Inventory, Outbox, Outcome, Record, RecordKey, RecordRange,
@@ -31,8 +31,6 @@ struct Shared {
     options: ObjectOptions,
     writers: Writers,
     counted: Counted,
-    /// The id of the registry.
-    registry: u128,
 }
 
 /// The way in which objects are used. All processes of a registry should have the same.
@@ -85,29 +83,28 @@ impl ObjectBackend {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the store belongs to another registry than the database, if it is empty and the
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the store belongs to another registry than the database, if it is empty and the
     /// database has content in objects, if it has a layout of a later release, or if content lies in objects of another
-    /// registry and [`ObjectOptions::external`] is not set; [`ErrorKind::Invalid`] for a prefix that is
+    /// registry and [`ObjectOptions::external`] is not set; [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid) for a prefix that is
     /// no path; those of the database and of the store.
     pub async fn open(
         database: Database,
         store: Arc<dyn ObjectStore>,
         options: ObjectOptions,
     ) -> Result<Self, Error> {
-        let objects = Objects::new(store, &options.prefix, options.external.clone())?;
         let registry = database.registry_id().await?;
+        let objects = Objects::new(store, &options.prefix, options.external.clone(), registry)?;
         let named = inventory::named_objects(&database).await?;
         if named.external {
             objects.external()?;
         }
-        objects.check_format(registry, !named.own).await?;
+        objects.check_format(!named.own).await?;
         let backend = Self(Arc::new(Shared {
             database: Arc::new(database),
             objects,
             options,
             writers: Writers::default(),
             counted: Counted::default(),
-            registry,
         }));
         backend.count().await?;
         Ok(backend)
@@ -155,13 +152,9 @@ impl Backend for ObjectBackend {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let (database, format) = tokio::join!(self.database().check(), self.objects().format());
+        let (database, format) = tokio::join!(self.database().check(), self.objects().present_format());
         database?;
-        let Some(format) = format? else {
-            let message = "the store has no v1/format any more: it has been emptied, or is another one";
-            return Err(Error::new(ErrorKind::Storage, message));
-        };
-        let belongs = format.check(self.0.registry);
+        let belongs = self.objects().accept(&format?);
         belongs.inspect_err(|reason| self.database().forbid_changes(reason))?;
         #[cfg(feature = "http")]
         if let Some(clock) = &self.options().clock {

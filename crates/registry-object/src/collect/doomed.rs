@@ -44,7 +44,10 @@ impl Collector<'_> {
             };
             last.clone_from(end);
             let count = due.len();
+            // In a store that is not the registry's any more, all objects would seem to be deleted.
+            self.objects.check_presence().await?;
             let (deleted, failure) = self.objects.delete(due).await;
+            self.objects.check_presence().await?;
             failed += (count - deleted.len()) as u64;
             match failure {
                 Some(failure) if deleted.is_empty() => return Err(failure),

@@ -3,7 +3,7 @@
 use wharf_content::{Error, ErrorKind};
 use wharf_registry::ExternalContent;
 
-use super::{Found, Placing, link::CANDIDATES, place::External};
+use super::{Found, Placing, link::CANDIDATES, pieces::Location, place::External};
 use crate::{
     ObjectBackend,
     database::{Statement, Value},
@@ -15,7 +15,8 @@ impl ObjectBackend {
     /// nobody has hashed it and it would take the place of damaged content.
     pub(super) async fn prepare_external(&self, content: &ExternalContent) -> Result<Option<Placing>, Error> {
         let key = self.external_key(content)?;
-        if self.objects().external()?.size(key).await? != Some(content.size()) {
+        let location = Location::External(key.to_owned());
+        if self.objects().size(&location).await? != Some(content.size()) {
             return Ok(None);
         }
         let size = size(content.size())?;

@@ -51,7 +51,12 @@ impl ObjectBackend {
     /// Finds out how content is placed; `None` if it is gone.
     async fn prepare(&self, content: &NewContent) -> Result<Option<Placing>, Error> {
         Ok(Some(match content {
-            NewContent::Upload(id, verified) => self.prepare_upload(id, verified).await?,
+            NewContent::Upload(id, verified) => {
+                if !self.is_kept(id).await? {
+                    return Ok(None);
+                }
+                self.prepare_upload(id, verified).await?
+            }
             NewContent::Bytes(bytes, verified) => {
                 if bytes.len() as u64 > MAX_MANIFEST_SIZE {
                     let message = format!(

@@ -7,6 +7,7 @@ use super::{
     Check, FsckFinding,
     named::{Owner, OwnerKey},
 };
+use crate::content::pieces::Location;
 
 /// The most requests at a time.
 const AT_ONCE: usize = 8;
@@ -19,7 +20,7 @@ impl Check<'_> {
             .iter()
             .filter_map(|owner| Some((owner, owner.pieces.external.as_ref()?)));
         let requests = asked.map(|(owner, key)| async move {
-            let found = objects.external()?.size(key).await?;
+            let found = objects.size(&Location::External(key.clone())).await?;
             Ok::<_, Error>((owner, key, found))
         });
         let requests: Vec<_> = requests.collect();

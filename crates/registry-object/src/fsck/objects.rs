@@ -13,6 +13,7 @@ use super::{
     named::{Owner, OwnerKey},
 };
 use crate::{
+    content::pieces::Location,
     database::{Statement, Value},
     objects::Objects,
     records::row::{bytes, column},
@@ -128,7 +129,7 @@ impl Check<'_> {
             let listed = number(object).and_then(|number| listing.get_mut(&number));
             let (found, is_shared) = match listed {
                 Some(listed) => (Some(listed.size), std::mem::replace(&mut listed.is_named, true)),
-                None => (self.backend.objects().size(object).await?, false),
+                None => (self.backend.objects().size(&own(object)).await?, false),
             };
             if is_shared && self.has(owner, object).await? {
                 let owner = owner.name.clone();
@@ -200,7 +201,7 @@ impl Check<'_> {
             // A deletion may have ended since the listing: its row is gone, and so is its object.
             let mut there = Vec::new();
             for (object, size) in batch.iter().filter(|(object, _)| unnamed.contains(object)) {
-                if self.backend.objects().size(object).await?.is_some() {
+                if self.backend.objects().size(&own(object)).await?.is_some() {
                     let (object, size) = (object.clone(), *size);
                     there.push(object.clone());
                     self.tell(FsckFinding::Unnamed { object, size });
@@ -221,6 +222,10 @@ fn name(listing: &mut Listing, object: &str) {
     if let Some(listed) = number(object).and_then(|number| listing.get_mut(&number)) {
         listed.is_named = true;
     }
+}
+
+fn own(object: &str) -> Location {
+    Location::Own(object.to_owned())
 }
 
 /// The number that the name of an object is.

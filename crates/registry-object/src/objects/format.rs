@@ -4,7 +4,10 @@ use object_store::{ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 use wharf_content::{Error, ErrorKind};
 
-use super::{Objects, error::failed};
+use super::{
+    Objects,
+    error::{failed, failed_write},
+};
 
 /// The version of the layout that this release writes.
 const VERSION: u32 = 1;
@@ -31,12 +34,11 @@ pub(crate) struct Format {
 }
 
 impl Objects {
-    /// Checks that the store belongs to the registry with this id, and makes it the registry's if it belongs to
-    /// none and `may_begin`.
-    pub(crate) async fn check_format(&self, registry: u128, may_begin: bool) -> Result<(), Error> {
+    /// Checks that the store belongs to the registry, and makes it the registry's if it belongs to none and `may_begin`.
+    pub(crate) async fn check_format(&self, may_begin: bool) -> Result<(), Error> {
         let path = self.below(["v1", "format"]);
         if let Some(found) = self.format().await? {
-            return found.check(registry);
+            return self.accept(&found);
         }
         if !may_begin {
             let message = format!(
@@ -47,24 +49,56 @@ impl Objects {
         let format = Found {
             reader: VERSION,
             writer: VERSION,
-            registry: format!("{registry:032x}"),
+            registry: format!("{:032x}", self.registry),
         };
         let bytes = serde_json::to_vec(&format).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
         let options = PutOptions::from(PutMode::Create);
         match self.store.put_opts(&path, PutPayload::from(bytes), options).await {
             // Another process was faster, or an answer was lost: the object tells.
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
-            Err(failure) => return Err(failed("write the format of the store", &failure)),
+            Err(failure) => return Err(failed_write("write the format of the store", &failure)),
         }
         if let Some(found) = self.format().await? {
-            return found.check(registry);
+            return self.accept(&found);
         }
         let message = format!("the store does not return {path}, which was just written");
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
+    /// Checks that the store is still the registry's. In a directory that is not mounted, or a bucket that was emptied or
+    /// replaced, there is no object, and nothing is known of the registry's objects.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Network`] if it is not; those of the store.
+    pub(crate) async fn check_presence(&self) -> Result<(), Error> {
+        let format = self.present_format().await?;
+        self.accept(&format).map_err(|error| away(&error))
+    }
+
+    /// The format of the store, which had one when it was opened.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Network`] if there is none that can be read; those of the store.
+    pub(crate) async fn present_format(&self) -> Result<Format, Error> {
+        match self.format().await {
+            Ok(Some(format)) => Ok(format),
+            Ok(None) => {
+                let path = self.below(["v1", "format"]);
+                Err(away(&format!(
+                    "it has no {path}, which it had before; mount the directory, or check the bucket"
+                )))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Storage) => {
+                Err(away(&error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The format of the store, if it has one.
-    pub(crate) async fn format(&self) -> Result<Option<Format>, Error> {
+    async fn format(&self) -> Result<Option<Format>, Error> {
         const DOING: &str = "read the format of the store";
         let path = self.below(["v1", "format"]);
         let found = match self.store.get(&path).await {
@@ -88,25 +122,31 @@ impl Objects {
             registry: id,
         }))
     }
-}
 
-impl Format {
-    /// Fails unless the store belongs to the registry with this id, and this release may read and write it.
-    pub(crate) fn check(&self, registry: u128) -> Result<(), Error> {
-        if self.registry != registry {
+    /// Fails unless a store with this format belongs to the registry, and this release may read and write it.
+    pub(crate) fn accept(&self, format: &Format) -> Result<(), Error> {
+        if format.registry != self.registry {
             let message = format!(
-                "the store belongs to registry {:032x}, and the database to registry {registry:032x}: one of the two is another registry's",
-                self.registry
+                "the store belongs to registry {:032x}, and the database to registry {:032x}: one of the two is another registry's",
+                format.registry, self.registry
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        if self.reader > VERSION || self.writer > VERSION {
+        if format.reader > VERSION || format.writer > VERSION {
             let message = format!(
                 "the store has a layout that no release before version {} may write, and this release has version {VERSION}: run a newer release",
-                self.writer.max(self.reader)
+                format.writer.max(format.reader)
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(())
     }
+}
+
+/// For clients as a store that does not answer.
+fn away(reason: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Network,
+        format!("the object store cannot be reached: {reason}"),
+    )
 }

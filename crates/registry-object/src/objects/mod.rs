@@ -34,6 +34,8 @@ pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
     external: Option<ExternalStore>,
+    /// The id of the registry.
+    registry: u128,
 }
 
 /// Without the store, whose own `Debug` may print the keys of a cloud.
@@ -57,6 +59,7 @@ impl Objects {
         store: Arc<dyn ObjectStore>,
         prefix: &str,
         external: Option<ExternalStore>,
+        registry: u128,
     ) -> Result<Self, Error> {
         let prefix = Path::parse(prefix)
             .map_err(|error| Error::new(ErrorKind::Invalid, format!("the prefix of the objects: {error}")))?;
@@ -64,6 +67,7 @@ impl Objects {
             store,
             prefix,
             external,
+            registry,
         })
     }
 
@@ -109,18 +113,17 @@ impl Objects {
         let payload: PutPayload = bytes.into_iter().collect();
         let put = self.store.put(&self.path(object), payload).await;
         put.map(drop)
-            .map_err(|failure| error::failed("write an object", &failure))
+            .map_err(|failure| error::failed_write("write an object", &failure))
     }
 
     /// Begins an object that is written in parts.
     pub(crate) async fn put_parts(&self, object: &str) -> Result<Parts, Error> {
         let begun = self.store.put_multipart(&self.path(object)).await;
-        let begun = begun.map_err(|failure| error::failed("begin an object", &failure))?;
+        let begun = begun.map_err(|failure| error::failed_write("begin an object", &failure))?;
         Ok(Parts::new(begun))
     }
 
-    /// The size of an object; `None` if there is none.
-    pub(crate) async fn size(&self, object: &str) -> Result<Option<u64>, Error> {
+    async fn own_size(&self, object: &str) -> Result<Option<u64>, Error> {
         match self.store.head(&self.path(object)).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -128,10 +131,19 @@ impl Objects {
         }
     }
 
-    /// The size of an object, the registry's own or not; `None` if there is none.
-    pub(crate) async fn size_at(&self, location: &Location) -> Result<Option<u64>, Error> {
+    /// The size of an object, the registry's own or not; `None` if there is none. Of a store that is not the registry's any
+    /// more it is not known ([`Objects::check_presence`]), so that an object which seems to be absent is looked up once more.
+    pub(crate) async fn size(&self, location: &Location) -> Result<Option<u64>, Error> {
+        if let Some(size) = self.look_up(location).await? {
+            return Ok(Some(size));
+        }
+        self.check_presence().await?;
+        self.look_up(location).await
+    }
+
+    async fn look_up(&self, location: &Location) -> Result<Option<u64>, Error> {
         match location {
-            Location::Own(object) => self.size(object).await,
+            Location::Own(object) => self.own_size(object).await,
             Location::External(key) => self.external()?.size(key).await,
         }
     }
@@ -140,7 +152,7 @@ impl Objects {
     pub(crate) async fn are_there(&self, pieces: &Pieces) -> Result<bool, Error> {
         let looked_up = pieces
             .locations()
-            .map(|(at, size)| async move { Ok::<_, Error>(self.size_at(&at).await? == Some(size)) });
+            .map(|(at, size)| async move { Ok::<_, Error>(self.size(&at).await? == Some(size)) });
         let looked_up: Vec<_> = looked_up.collect();
         stream::iter(looked_up)
             .buffer_unordered(AT_ONCE)
@@ -148,8 +160,19 @@ impl Objects {
             .await
     }
 
-    /// Opens bytes of an object, of which there is at least one.
+    /// Opens bytes of an object, of which there is at least one. The error is [`ErrorKind::NotFound`] only if the store is
+    /// the registry's, as with [`Objects::size`].
     pub(crate) async fn open(&self, location: &Location, range: Range<u64>) -> Result<OpenObject, Error> {
+        match self.try_open(location, range.clone()).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.check_presence().await?;
+                self.try_open(location, range).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn try_open(&self, location: &Location, range: Range<u64>) -> Result<OpenObject, Error> {
         match location {
             Location::Own(object) => open(&self.store, &self.path(object), range).await,
             Location::External(key) => self.external()?.open(key, range).await,

@@ -4,7 +4,7 @@ use object_store::{MultipartUpload, PutPayload};
 use tokio::task::JoinSet;
 use wharf_content::{Error, ErrorKind};
 
-use super::error::failed;
+use super::error::failed_write;
 
 /// The most parts of one object that are sent at once.
 const AT_ONCE: usize = 2;
@@ -58,13 +58,13 @@ impl Parts {
         let completed = self.upload.complete().await;
         completed
             .map(drop)
-            .map_err(|failure| failed("complete an object", &failure))
+            .map_err(|failure| failed_write("complete an object", &failure))
     }
 
     async fn wait_for_one(&mut self) -> Result<(), Error> {
         match self.sending.join_next().await {
             None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(failure))) => Err(failed("write a part of an object", &failure)),
+            Some(Ok(Err(failure))) => Err(failed_write("write a part of an object", &failure)),
             Some(Err(_)) => Err(Error::new(ErrorKind::Cancelled, "the runtime is shutting down")),
         }
     }

@@ -32,9 +32,19 @@ struct Reason {
 /// | no connection, no answer | that of the connection |
 /// | the disk is full | [`ErrorKind::NoSpace`] |
 #[cfg(feature = "postgres")]
-#[cfg(feature = "postgres")]
 pub(crate) fn failed(doing: &str, error: &object_store::Error) -> Error {
     tell(&format!("the object store cannot {doing}"), error)
+}
+
+/// As [`failed`], of a request that writes: what is absent is then no object that a client has asked for, but
+/// the bucket, the directory or the upload in parts, and the kind is [`ErrorKind::Server`].
+#[cfg(feature = "postgres")]
+pub(crate) fn failed_write(doing: &str, error: &object_store::Error) -> Error {
+    let failure = failed(doing, error);
+    if matches!(error, object_store::Error::NotFound { .. }) || failure.kind() == ErrorKind::NotFound {
+        return Error::new(ErrorKind::Server, failure.to_string());
+    }
+    failure
 }
 
 /// The error of an operation on an object of the store with this address, as [`failed`] has it.
@@ -235,6 +245,58 @@ mod tests {
         Failure::Generic {
             store: "S3",
             source: source.into(),
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "postgres")]
+    fn what_a_write_does_not_find_is_a_failure_of_the_store() {
+        let absent = |source: &str| Failure::NotFound {
+            path: "v1/data".to_owned(),
+            source: source.to_owned().into(),
+        };
+        let kinds = [
+            (absent("status code: 404"), ErrorKind::Server),
+            (
+                absent("status code: 404 <Code>NoSuchKey</Code>"),
+                ErrorKind::Server,
+            ),
+            (
+                absent("status code: 404 <Code>NoSuchBucket</Code>"),
+                ErrorKind::Server,
+            ),
+            (
+                absent("status code: 404 <Code>NoSuchUpload</Code>"),
+                ErrorKind::Server,
+            ),
+            (
+                absent("status code: 404 <Code>ContainerNotFound</Code>"),
+                ErrorKind::Server,
+            ),
+            (
+                generic("status code: 404 <Code>NoSuchUpload</Code>"),
+                ErrorKind::Server,
+            ),
+            (
+                generic("status code: 503 <Code>SlowDown</Code>"),
+                ErrorKind::RateLimited,
+            ),
+            (
+                Failure::PermissionDenied {
+                    path: String::new(),
+                    source: "403".into(),
+                },
+                ErrorKind::Denied,
+            ),
+        ];
+        for (failure, kind) in kinds {
+            let error = failed_write("write an object", &failure);
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("the object store cannot write an object: ")
+            );
         }
     }
 

@@ -96,10 +96,7 @@ impl Uploads for ObjectBackend {
     }
 
     async fn read_upload(&self, id: &str) -> Result<ByteStream, Error> {
-        let statement = Statement::new("look an upload up", OBJECTS, [Value::text(id)]);
-        let rows = statement.run(&**self.database()).await?;
-        let row = rows.first().ok_or_else(missing)?;
-        let pieces = Pieces::of(column(row, 0)?, None, column(row, 1)?)?;
+        let pieces = self.objects_of(id).await?.ok_or_else(missing)?;
         let whole = 0..pieces.size();
         Ok(pieces::read(self.objects().clone(), pieces.within(whole)))
     }
@@ -128,6 +125,27 @@ impl Uploads for ObjectBackend {
 }
 
 impl ObjectBackend {
+    /// The objects of an upload, if it is there.
+    async fn objects_of(&self, id: &str) -> Result<Option<Pieces>, Error> {
+        let statement = Statement::new("look an upload up", OBJECTS, [Value::text(id)]);
+        let rows = statement.run(&**self.database()).await?;
+        let pieces = |row| Pieces::of(column(row, 0)?, None, column(row, 1)?);
+        rows.first().map(pieces).transpose()
+    }
+
+    /// Whether the store still has the objects of an upload. Only a directory is asked: a file system that is not mounted
+    /// has an empty directory in its place, which takes what is written, and hides it when the file system is back.
+    pub(crate) async fn is_kept(&self, id: &str) -> Result<bool, Error> {
+        if self.options().reclamation.directory.is_none() {
+            return Ok(true);
+        }
+        self.objects().check_presence().await?;
+        match self.objects_of(id).await? {
+            Some(pieces) => self.objects().are_there(&pieces).await,
+            None => Ok(true), // the transaction tells
+        }
+    }
+
     /// Drops some idle uploads, and returns how many.
     async fn drop_idle(&self, idle: Duration) -> Result<usize, Error> {
         let values = [

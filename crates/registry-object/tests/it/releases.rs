@@ -112,7 +112,7 @@ async fn a_process_that_may_not_write_to_the_store_reads_on_and_changes_nothing(
         let own = fs::read_to_string(&format).expect("a format");
         fs::remove_file(&format).expect("removed");
         let told = older.ping().await.expect_err("it is not ready");
-        assert_eq!(told.kind(), ErrorKind::Storage, "{told}");
+        assert_eq!(told.kind(), ErrorKind::Network, "{told}");
         fs::write(&format, &own).expect("written");
         older.ping().await.expect("a store that comes back is used again");
         let mut other: serde_json::Value = serde_json::from_str(&own).expect("JSON");

@@ -1,5 +1,6 @@
 //! The whole backend, on PostgreSQL and a directory.
 
+mod absence;
 mod conformance;
 mod content;
 mod importing;
