@@ -24,7 +24,7 @@ static LOOK_UP: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {STATE}, cardinality(objects) FROM uploads WHERE id = $1"));
 
 /// The most objects of an upload, which are as many requests of everybody who reads the blob. Parts of 5 MiB make 48 GiB.
-const MAX_OBJECTS: i32 = 10_000;
+const MAX_OBJECTS: u32 = 10_000;
 
 const PEND: &str = "INSERT INTO pending (object) VALUES ($1) ON CONFLICT DO NOTHING";
 
@@ -63,7 +63,7 @@ impl ObjectBackend {
         let state = Statement::new("look an upload up", &LOOK_UP, [Value::text(id)]);
         let rows = state.run(&**self.database()).await?;
         let row = rows.first().ok_or_else(missing)?;
-        if column::<i32>(row, 6)? >= MAX_OBJECTS {
+        if column::<i32>(row, 6)?.unsigned_abs() >= MAX_OBJECTS {
             let message = format!("an upload cannot have more than {MAX_OBJECTS} parts: send larger ones");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
