@@ -17,9 +17,9 @@ pub enum Wire {
     Plain,
     /// TLS, HTTP/2 for those who speak it, and a token server that knows the one user.
     Tls,
-    /// The same over HTTP/2 or HTTP/1.1 with nginx, before a registry that speaks plain HTTP.
+    /// HTTP/2 or HTTP/1.1 over TLS with nginx, before a registry that speaks plain HTTP.
     Nginx,
-    /// The same with at most 4 streams and 20 requests per connection.
+    /// As [`Self::Nginx`], with at most 4 streams and 20 requests per connection.
     ScarceNginx,
 }
 

@@ -40,7 +40,7 @@ impl Bucket {
     }
 }
 
-/// What one process takes another gives, whoever pushes and pulls. The layer is so large that the store gets it in parts.
+/// An image that is pushed to one process is pulled from another, by each client. The layer is so large that the store gets it in parts.
 #[test]
 fn images_go_through_the_processes_over_a_bucket_with_every_client() {
     require_peers!(

@@ -6,7 +6,7 @@ use wharf_testkit::PostgreSql;
 
 use super::Size;
 use crate::{
-    http::Connection,
+    http::{Connection, OCTETS},
     shared::image::{Blob, MANIFEST},
 };
 
@@ -74,18 +74,12 @@ pub fn fill(
     let layer = Blob::new(b"a layer".repeat(1000));
     for blob in [&config, &layer] {
         let target = format!("/v2/{LARGEST}/blobs/uploads/?digest={}", blob.digest);
-        connection.expect(
-            201,
-            "POST",
-            &target,
-            Some("application/octet-stream"),
-            &blob.bytes,
-        )?;
+        connection.expect(201, "POST", &target, Some(OCTETS), &[&blob.bytes])?;
     }
     let mut push = |tag: &str, bytes: Vec<u8>| {
         let pushed = Blob::new(bytes);
         let target = format!("/v2/{LARGEST}/manifests/{tag}");
-        connection.expect(201, "PUT", &target, Some(MANIFEST), &pushed.bytes)?;
+        connection.expect(201, "PUT", &target, Some(MANIFEST), &[&pushed.bytes])?;
         anyhow::Ok(pushed)
     };
     // Both sort after the tags that are made.

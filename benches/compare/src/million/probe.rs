@@ -1,11 +1,11 @@
 //! The requests that are measured.
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 
 use super::fill::{Filled, LARGEST};
 use crate::{
-    http::Connection,
+    http::{Connection, OCTETS, end_of_upload},
     shared::image::{Blob, MANIFEST},
 };
 
@@ -94,16 +94,15 @@ pub fn all(filled: &Filled) -> Vec<Probe<'_>> {
         move |at, number| {
             let manifest = filled.manifest(fresh(number));
             let target = format!("/v2/{LARGEST}/manifests/{}", Filled::tag(fresh(number)));
-            at.expect(201, "PUT", &target, Some(MANIFEST), &manifest.bytes)?;
+            at.expect(201, "PUT", &target, Some(MANIFEST), &[&manifest.bytes])?;
             Ok(())
         },
     ));
     all.push(Probe::new("push of a blob", 300, |at, number| {
         let blob = Blob::new(number.to_string().into_bytes());
         let begun = at.expect(202, "POST", &format!("/v2/{LARGEST}/blobs/uploads/"), None, &[])?;
-        let session = begun.header("location").context("a session has a location")?;
-        let target = format!("{session}?digest={}", blob.digest);
-        at.expect(201, "PUT", &target, Some("application/octet-stream"), &blob.bytes)?;
+        let target = end_of_upload(begun.upload()?, &blob.digest);
+        at.expect(201, "PUT", &target, Some(OCTETS), &[&blob.bytes])?;
         Ok(())
     }));
     all.push(Probe::new("mount of a blob", 300, |at, number| {

@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use wharf_testkit::noise;
 
 use super::{
-    client::Client,
     content::{Image, MANIFEST},
     server::{Program, Server},
 };
+use crate::http::{Connection, OCTETS, end_of_upload};
 
 /// Clients at a time.
 const CLIENTS: usize = 64;
@@ -135,12 +135,12 @@ pub fn run(program: &Program, images: &Images) -> anyhow::Result<Round> {
 
 /// A client that keeps the time of each request.
 struct Timed {
-    client: Client,
+    client: Connection,
     requests: Vec<Duration>,
 }
 
 impl Timed {
-    fn time<T>(&mut self, request: impl FnOnce(&mut Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    fn time<T>(&mut self, request: impl FnOnce(&mut Connection) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let started = Instant::now();
         let answer = request(&mut self.client)?;
         self.requests.push(started.elapsed());
@@ -192,16 +192,16 @@ fn push(timed: &mut Timed, client: usize, tag: usize, image: &Image, noise: &[u8
     let repository = format!("load/client{client}");
     for blob in &image.blobs {
         let begin = format!("/v2/{repository}/blobs/uploads/");
-        let begun = timed.time(|client| client.send("POST", &begin, "application/octet-stream", &[]))?;
+        let begun = timed.time(|client| client.send("POST", &begin, Some(OCTETS), &[]))?;
         ensure!(begun.status == 202, "POST: {}", begun.status);
-        let target = upload_target(&begun.location, blob.digest.as_str())?;
+        let target = end_of_upload(begun.upload()?, blob.digest.as_str());
         let parts = blob.parts(noise);
-        let ended = timed.time(|client| client.send("PUT", &target, "application/octet-stream", &parts))?;
+        let ended = timed.time(|client| client.send("PUT", &target, Some(OCTETS), &parts))?;
         ensure!(ended.status == 201, "PUT of a blob: {}", ended.status);
     }
     let target = format!("/v2/{repository}/manifests/v{tag}");
     let parts = [image.manifest.as_bytes()];
-    let put = timed.time(|client| client.send("PUT", &target, MANIFEST, &parts))?;
+    let put = timed.time(|client| client.send("PUT", &target, Some(MANIFEST), &parts))?;
     ensure!(put.status == 201, "PUT of a manifest: {}", put.status);
     Ok(())
 }
@@ -210,20 +210,10 @@ fn pull(timed: &mut Timed, client: usize, tag: usize, image: &Image, noise: &[u8
     let repository = format!("load/client{client}");
     let target = format!("/v2/{repository}/manifests/v{tag}");
     let parts = [image.manifest.as_bytes()];
-    timed.time(|client| client.expect(&target, MANIFEST, &parts))?;
+    timed.time(|client| client.compare(&target, MANIFEST, &parts))?;
     for blob in &image.blobs {
         let target = format!("/v2/{repository}/blobs/{}", blob.digest);
-        timed.time(|client| client.expect(&target, "*/*", &blob.parts(noise)))?;
+        timed.time(|client| client.compare(&target, "*/*", &blob.parts(noise)))?;
     }
     Ok(())
-}
-
-/// The target of the request that ends an upload.
-pub fn upload_target(location: &str, digest: &str) -> anyhow::Result<String> {
-    let path = match location.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).context("a path")?,
-        None => location,
-    };
-    let separator = if path.contains('?') { '&' } else { '?' };
-    Ok(format!("{path}{separator}digest={digest}"))
 }

@@ -3,7 +3,6 @@
 //! One load generator sends the same requests to all. Each registry is a process of its own with an empty directory; every
 //! status and every byte that it serves is checked.
 
-mod client;
 mod content;
 mod load;
 mod restart;

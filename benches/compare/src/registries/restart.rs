@@ -11,15 +11,13 @@ use anyhow::ensure;
 use wharf_testkit::noise;
 
 use super::{
-    client::Client,
     content::{CONFIG, Image, MANIFEST},
-    load::upload_target,
     server::{Kind, Program},
 };
+use crate::http::{Connection, OCTETS, end_of_upload};
 
 /// Clients that fill a registry.
 const CLIENTS: usize = 16;
-const OCTETS: &str = "application/octet-stream";
 
 /// The figures of one start.
 #[derive(Debug, Clone)]
@@ -72,7 +70,7 @@ fn manifest(image: &Image, number: usize) -> String {
     image.manifest.replacen(r#""config""#, &annotation, 1)
 }
 
-fn repository(client: &mut Client, number: usize, image: &Image, noise: &[u8]) -> anyhow::Result<()> {
+fn repository(client: &mut Connection, number: usize, image: &Image, noise: &[u8]) -> anyhow::Result<()> {
     let (name, first) = (name(number), name(0));
     for blob in &image.blobs {
         let digest = blob.digest.as_str();
@@ -81,18 +79,23 @@ fn repository(client: &mut Client, number: usize, image: &Image, noise: &[u8]) -
         } else {
             format!("?mount={digest}&from={first}")
         };
-        let begun = client.send("POST", &format!("/v2/{name}/blobs/uploads/{mount}"), OCTETS, &[])?;
+        let begun = client.send(
+            "POST",
+            &format!("/v2/{name}/blobs/uploads/{mount}"),
+            Some(OCTETS),
+            &[],
+        )?;
         if begun.status == 201 {
             continue; // mounted
         }
         ensure!(begun.status == 202, "POST: {}", begun.status);
-        let target = upload_target(&begun.location, digest)?;
-        let ended = client.send("PUT", &target, OCTETS, &blob.parts(noise))?;
+        let target = end_of_upload(begun.upload()?, digest);
+        let ended = client.send("PUT", &target, Some(OCTETS), &blob.parts(noise))?;
         ensure!(ended.status == 201, "PUT of a blob: {}", ended.status);
     }
     let manifest = manifest(image, number);
     let target = format!("/v2/{name}/manifests/v1");
-    let put = client.send("PUT", &target, MANIFEST, &[manifest.as_bytes()])?;
+    let put = client.send("PUT", &target, Some(MANIFEST), &[manifest.as_bytes()])?;
     ensure!(
         put.status == 201,
         "PUT of a manifest with a {CONFIG}: {}",
@@ -108,7 +111,7 @@ pub fn start(program: &Program, directory: &Path, repositories: usize) -> anyhow
     let server = program.start(directory)?;
     let mut client = server.client();
     let expected = manifest(&image, middle);
-    client.expect(
+    client.compare(
         &format!("/v2/{}/manifests/v1", name(middle)),
         MANIFEST,
         &[expected.as_bytes()],
@@ -134,12 +137,12 @@ pub fn start(program: &Program, directory: &Path, repositories: usize) -> anyhow
 }
 
 /// Asks for the hundred repositories after one, and returns the time.
-fn page(client: &mut Client, after: usize) -> anyhow::Result<Duration> {
+fn page(client: &mut Connection, after: usize) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let last = after
         .checked_sub(1)
         .map_or_else(String::new, |last| format!("&last={}", name(last)));
-    let answer = client.get(&format!("/v2/_catalog?n=100{last}"))?;
+    let answer = client.send("GET", &format!("/v2/_catalog?n=100{last}"), None, &[])?;
     let time = started.elapsed();
     ensure!(answer.status == 200, "the catalog: {}", answer.status);
     let listed: serde_json::Value = serde_json::from_slice(&answer.body)?;

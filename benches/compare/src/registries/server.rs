@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use super::client::Client;
+use crate::http::Connection;
 use crate::peers::{self, DOCKER_REGISTRY, Peers, REGISTRY};
 
 /// How long a registry may take until it answers.
@@ -116,7 +116,7 @@ impl Program {
             address,
             started,
         };
-        while server.client().get("/v2/").is_err() {
+        while server.client().send("GET", "/v2/", None, &[]).is_err() {
             ensure!(started.elapsed() < START, "{} does not answer", self.name());
             thread::sleep(TURN);
         }
@@ -133,8 +133,8 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn client(&self) -> Client {
-        Client::new(self.address)
+    pub fn client(&self) -> Connection {
+        Connection::new(self.address)
     }
 
     /// The processor time that it has used.

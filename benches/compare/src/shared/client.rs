@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
 use super::image::{Blob, Image, MANIFEST};
-use crate::http::Connection;
+use crate::http::{Connection, OCTETS, end_of_upload};
 
 /// The blobs that are sent or fetched at a time. Docker fetches 3 and sends 5, Podman does 6 of each.
 const LANES: usize = 4;
@@ -51,7 +51,7 @@ impl Client {
         })?;
         let target = format!("/v2/{repository}/manifests/{tag}");
         let body = &image.manifest.bytes;
-        let answer = self.lanes[0].expect(201, "PUT", &target, Some(MANIFEST), body)?;
+        let answer = self.lanes[0].expect(201, "PUT", &target, Some(MANIFEST), &[body])?;
         let taken = begun.elapsed();
         let digest = answer.header("docker-content-digest");
         ensure!(
@@ -125,24 +125,14 @@ fn push_blob(lane: &mut Connection, blob: &Blob, repository: &str, style: Style)
         None,
         &[],
     )?;
-    let mut session = location(begun.header("location"))?;
+    let mut session = begun.upload()?.to_owned();
     let mut rest = &blob.bytes[..];
     if style == Style::Patch {
-        let sent = lane.expect(202, "PATCH", &session, Some("application/octet-stream"), rest)?;
-        session = location(sent.header("location"))?;
+        let sent = lane.expect(202, "PATCH", &session, Some(OCTETS), &[rest])?;
+        sent.upload()?.clone_into(&mut session);
         rest = &[];
     }
-    let joint = if session.contains('?') { '&' } else { '?' };
-    let target = format!("{session}{joint}digest={}", blob.digest);
-    lane.expect(201, "PUT", &target, Some("application/octet-stream"), rest)?;
+    let target = end_of_upload(&session, &blob.digest);
+    lane.expect(201, "PUT", &target, Some(OCTETS), &[rest])?;
     Ok(())
-}
-
-/// The path and query of a `Location`.
-fn location(header: Option<&str>) -> anyhow::Result<String> {
-    let location = header.context("a session has a location")?;
-    let path = location
-        .strip_prefix("http://")
-        .and_then(|rest| Some(&rest[rest.find('/')?..]));
-    Ok(path.unwrap_or(location).to_owned())
 }

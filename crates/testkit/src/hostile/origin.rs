@@ -36,7 +36,7 @@ pub(super) struct Inner {
     pub(super) streams: Option<u32>,
 }
 
-/// What is done with a connection instead of reading requests.
+/// Steps that are taken on a connection instead of reading requests.
 #[derive(Debug, Clone)]
 pub(super) struct Speech {
     steps: Vec<Step>,

@@ -9,7 +9,7 @@ use wharf_testkit::{PostgreSql, require_peers};
 
 use crate::open;
 
-/// What a table is asked for each part of another is asked by an index: a collection of twice as many links takes twice
+/// A table that is read for each part of another is read by an index: a collection of twice as many links takes twice
 /// as long.
 #[tokio::test]
 async fn a_collection_reads_no_table_again_for_each_part() {
