@@ -5,7 +5,7 @@ use std::time::Duration;
 use wharf::{ErrorKind, MediaType, Name, SinkExt as _, WithCauses, http::Timeouts};
 use wharf_testkit::{
     DaemonAct::{self, Hang, Receive, ReceiveSome, SendForEver},
-    Sandbox, ScriptedDaemon,
+    Sandbox, ScriptedDaemon, noise,
 };
 
 use super::{NAME, answer, daemon, image, load, send};
@@ -327,6 +327,11 @@ async fn an_image_that_breaks_off_is_an_error_of_its_source_and_no_whole_request
     let sandbox = Sandbox::new();
     let scripted = scripted(&sandbox, &[Receive]);
     let writer = daemon(&scripted).writer().await.unwrap();
+    // More than waits anywhere: the request has begun when it was taken.
+    let first = noise(1, 4 << 20);
+    let descriptor = Descriptor::of(MediaType::OCI_LAYER, &first);
+    let blob = Blob::from_bytes(descriptor, first.into()).unwrap();
+    writer.push_blob(blob).await.unwrap();
     let descriptor = Descriptor::of(MediaType::OCI_LAYER, b"wanted");
     let blob = Blob::from_bytes(descriptor, "other!".into()).unwrap();
     let error = writer.push_blob(blob).await.unwrap_err();

@@ -190,6 +190,7 @@ pub(crate) fn ask(address: &str, method: &str, path: &str, authorization: &str, 
         let named = name.eq_ignore_ascii_case("content-length");
         named.then(|| value.parse::<usize>().expect("a length"))
     });
+    let length = length.filter(|_| method != "HEAD");
     let mut body = vec![0; length.unwrap_or_default()];
     stream.read_exact(&mut body).expect("a body");
     let body = String::from_utf8(body).expect("text");
