@@ -49,10 +49,11 @@ enum Act {
 #[async_trait]
 impl<F: Fn(&Event, u32) -> Act + Send + Sync> Subscriber for Scripted<F> {
     async fn deliver(&self, event: &Event) -> Result<Delivery, Error> {
+        let act = (self.script)(event, self.deliveries.fetch_add(1, Ordering::SeqCst));
         self.tell
             .send((event.clone(), Instant::now()))
             .expect("the test listens");
-        match (self.script)(event, self.deliveries.fetch_add(1, Ordering::SeqCst)) {
+        match act {
             Act::Accept => Ok(Delivery::Accepted),
             Act::Fail => Err(Error::new(ErrorKind::Network, "scripted")),
             Act::Stall => std::future::pending().await,
