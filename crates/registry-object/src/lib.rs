@@ -37,7 +37,7 @@
 //!
 //! Content that is there already is linked, not stored again, if its objects are there with their sizes. Sizes and checksums
 //! of stored objects are the store's to keep; bytes are hashed when they are received. Content whose
-//! objects are found to be missing or of another size, or whose row has other bytes, goes into quarantine: it counts as missing until it is pushed
+//! objects are found to be missing or of another size, or whose row is damaged or has other bytes, goes into quarantine: it counts as missing until it is pushed
 //! again, which heals it for all repositories that link it. Before an object counts as missing, the store is asked whether it is still
 //! the registry's: of a directory that is not mounted, or of a bucket that was emptied or replaced, nothing is known, and requests fail until
 //! it is back.

@@ -37,7 +37,8 @@ const REMOVE: &str = concat!(
     unlinked!(),
     " FOR UPDATE SKIP LOCKED),
      removed AS (DELETE FROM contents c USING found WHERE c.id = found.id RETURNING c.size, c.objects),
-     doomed AS (INSERT INTO doomed (object) SELECT unnest(objects) FROM removed ON CONFLICT DO NOTHING)
+     doomed AS (INSERT INTO doomed (object) SELECT object FROM removed, unnest(objects) AS object
+         WHERE object IS NOT NULL ON CONFLICT DO NOTHING)
      SELECT count(*), coalesce(sum(size), 0)::bigint FROM removed"
 );
 

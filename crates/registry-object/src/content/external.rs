@@ -3,12 +3,8 @@
 use wharf_content::{Error, ErrorKind};
 use wharf_registry::ExternalContent;
 
-use super::{Found, Placing, link::CANDIDATES, pieces::Location, place::External};
-use crate::{
-    ObjectBackend,
-    database::{Statement, Value},
-    records::row::{column, size},
-};
+use super::{Placing, link::Candidate, pieces::Location, place::External};
+use crate::{ObjectBackend, records::row::size};
 
 impl ObjectBackend {
     /// Finds out how content of an external object is placed; `None` if the object is not there with its size, or if
@@ -26,21 +22,17 @@ impl ObjectBackend {
             size,
             healed: None,
         };
-        let values = [Value::text(content.digest().as_str()), size.into()];
-        let statement = Statement::new("look content up", CANDIDATES, values);
-        let rows = statement.run(&**self.database()).await?;
-        let Some(row) = rows.first() else {
-            return Ok(Some(Placing::External(external)));
+        let id = match self.candidate(content.digest(), content.size()).await? {
+            Candidate::None => return Ok(Some(Placing::External(external))),
+            Candidate::Usable(id, pieces) if self.has_objects(id, &pieces).await? => {
+                return Ok(Some(Placing::Stored(id)));
+            }
+            Candidate::Usable(id, _) | Candidate::Quarantined(id) => id,
         };
-        let found = Found::of(row)?;
-        let is_quarantined: bool = column(row, 5)?;
-        if !is_quarantined && self.is_there(&found).await? {
-            return Ok(Some(Placing::Stored(found.id)));
-        }
         if !content.is_verified() {
             return Ok(None);
         }
-        external.healed = Some(found.id);
+        external.healed = Some(id);
         Ok(Some(Placing::External(external)))
     }
 

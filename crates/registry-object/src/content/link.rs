@@ -1,10 +1,12 @@
 //! Content that is linked. What asks the store comes before the transaction, which holds the lock of a repository.
 
 use wharf_content::{Error, ErrorKind, MAX_MANIFEST_SIZE, Verified};
+use wharf_reference::Digest;
 use wharf_registry::{Commit, NewContent, Outcome, Refusal, RepositoryPath, StoredContent};
 
 use super::{
-    Found, Place,
+    Place,
+    pieces::Pieces,
     place::{Placing, Upload},
 };
 use crate::{
@@ -17,12 +19,21 @@ use crate::{
 };
 
 /// Content in objects that an upload or an external object may become: that to be healed first, then the oldest.
-pub(super) const CANDIDATES: &str =
-    "SELECT id, bytes, objects, external_key, sizes, quarantined IS NOT NULL FROM contents
+const CANDIDATES: &str =
+    "SELECT id, xmin::text, bytes, objects, external_key, sizes, quarantined IS NOT NULL FROM contents
      WHERE digest = $1 AND size = $2 AND objects IS NOT NULL ORDER BY quarantined, id LIMIT 1";
 
 /// The most times that content which was to be shared may have changed meanwhile.
 const ATTEMPTS: usize = 5;
+
+/// Content in objects that other bytes with its digest may become.
+pub(super) enum Candidate {
+    None,
+    /// In quarantine: its objects are replaced.
+    Quarantined(i64),
+    /// With these objects, if they are there.
+    Usable(i64, Pieces),
+}
 
 impl ObjectBackend {
     pub(super) async fn link_content(
@@ -84,35 +95,39 @@ impl ObjectBackend {
     }
 
     async fn prepare_upload(&self, id: &str, verified: &Verified) -> Result<Placing, Error> {
-        let values = [
-            Value::text(verified.digest().as_str()),
-            size(verified.size())?.into(),
-        ];
-        let statement = Statement::new("look content up", CANDIDATES, values);
-        let rows = statement.run(&**self.database()).await?;
         let upload = Upload {
             id: id.to_owned(),
             digest: verified.digest().clone(),
             size: size(verified.size())?,
         };
+        Ok(match self.candidate(verified.digest(), verified.size()).await? {
+            Candidate::None => Placing::New(upload),
+            Candidate::Usable(..) if !self.options().share => Placing::New(upload),
+            Candidate::Usable(id, pieces) if self.has_objects(id, &pieces).await? => {
+                Placing::Shared(upload, id, pieces)
+            }
+            Candidate::Usable(id, _) | Candidate::Quarantined(id) => Placing::Healed(upload, id),
+        })
+    }
+
+    /// The content in objects that bytes with this digest may become. If its row is damaged, it goes into quarantine.
+    pub(super) async fn candidate(&self, digest: &Digest, bytes: u64) -> Result<Candidate, Error> {
+        let values = [Value::text(digest.as_str()), size(bytes)?.into()];
+        let statement = Statement::new("look content up", CANDIDATES, values);
+        let rows = statement.run(&**self.database()).await?;
         let Some(row) = rows.first() else {
-            return Ok(Placing::New(upload));
+            return Ok(Candidate::None);
         };
-        let found = Found::of(row)?;
-        let Place::Objects(pieces) = found.place else {
-            return Ok(Placing::New(upload));
-        };
-        if column(row, 5)? {
-            return Ok(Placing::Healed(upload, found.id));
+        let id = column(row, 0)?;
+        if column(row, 6)? {
+            return Ok(Candidate::Quarantined(id));
         }
-        if !self.options().share {
-            return Ok(Placing::New(upload));
+        match self.place(row, bytes).await {
+            Ok(Place::Objects(pieces)) => Ok(Candidate::Usable(id, pieces)),
+            Ok(Place::Row(_)) => Ok(Candidate::None),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Candidate::Quarantined(id)),
+            Err(error) => Err(error),
         }
-        if self.objects().are_there(&pieces).await? {
-            return Ok(Placing::Shared(upload, found.id, pieces));
-        }
-        self.quarantine_objects(found.id, &pieces).await?;
-        Ok(Placing::Healed(upload, found.id))
     }
 
     async fn prepare_stored(&self, stored: &StoredContent) -> Result<Option<Placing>, Error> {
@@ -120,6 +135,6 @@ impl ObjectBackend {
             return Ok(None);
         };
         let there = self.is_there(&found).await?;
-        Ok(there.then_some(Placing::Stored(found.id)))
+        Ok(there.then_some(Placing::Stored(found.row.id)))
     }
 }

@@ -7,7 +7,7 @@ mod place;
 #[cfg(feature = "http")]
 mod signed;
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,22 +21,31 @@ pub(crate) use self::place::{Placed, Placing};
 use crate::{
     ObjectBackend,
     database::{Statement, Value},
-    records::row::{bytes, column, size},
+    records::row::{column, damaged, size},
 };
 
 const PRESENT: &str = "SELECT id, digest, size FROM contents WHERE id = ANY ($1) AND quarantined IS NULL";
-const LOOK_UP: &str = "SELECT id, bytes, objects, external_key, sizes FROM contents
+const LOOK_UP: &str = "SELECT id, xmin::text, bytes, objects, external_key, sizes FROM contents
      WHERE id = $1 AND digest = $2 AND size = $3 AND quarantined IS NULL";
 const QUARANTINE: &str = "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL";
-/// Unless it has been pushed again meanwhile.
+/// Unless it has been pushed again meanwhile: whatever changes a row gives it another `xmin`.
+const QUARANTINE_VERSION: &str =
+    "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND xmin::text = $2";
+/// Unless it has other objects by now.
 const QUARANTINE_OBJECTS: &str =
     "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND objects = $2
      AND external_key IS NOT DISTINCT FROM $3";
 
 /// A content that was looked up.
 pub(crate) struct Found {
-    pub(crate) id: i64,
+    pub(crate) row: RowVersion,
     pub(crate) place: Place,
+}
+
+/// A row of a content, as it was when it was read.
+pub(crate) struct RowVersion {
+    pub(crate) id: i64,
+    version: String,
 }
 
 pub(crate) enum Place {
@@ -44,17 +53,28 @@ pub(crate) enum Place {
     Objects(Pieces),
 }
 
-impl Found {
-    /// The content in a row with the columns of [`LOOK_UP`].
+impl RowVersion {
+    /// The version of a row whose first columns are `id` and `xmin::text`.
     pub(crate) fn of(row: &Row) -> Result<Self, Error> {
-        let place = match column::<Option<Vec<u8>>>(row, 1)? {
-            Some(bytes) => Place::Row(bytes),
-            None => Place::Objects(Pieces::of(column(row, 2)?, column(row, 3)?, column(row, 4)?)?),
-        };
         Ok(Self {
             id: column(row, 0)?,
-            place,
+            version: column(row, 1)?,
         })
+    }
+}
+
+impl Place {
+    /// The place of content of so many bytes, in a row with the columns of [`LOOK_UP`].
+    fn of(row: &Row, size: u64) -> Result<Self, Error> {
+        if let Some(bytes) = column::<Option<Vec<u8>>>(row, 2)? {
+            return Ok(Self::Row(bytes));
+        }
+        let pieces = Pieces::of(column(row, 3)?, column(row, 4)?, column(row, 5)?)?;
+        if pieces.size() != size {
+            let reason = format!("they have {} bytes and not {size}", pieces.size());
+            return Err(damaged("objects of a content", &reason));
+        }
+        Ok(Self::Objects(pieces))
     }
 }
 
@@ -69,13 +89,14 @@ impl Content for ObjectBackend {
         let numbers = contents.iter().filter_map(number).collect();
         let statement = Statement::new("look content up", PRESENT, [Value::Integers(numbers)]);
         let rows = statement.run(&**self.database()).await?;
-        let mut present = Vec::with_capacity(rows.len());
+        let mut present = HashSet::with_capacity(rows.len());
         for row in &rows {
             let digest: &str = column(row, 1)?;
-            present.push((column::<i64>(row, 0)?, digest, bytes(column(row, 2)?)?));
+            present.insert((column::<i64>(row, 0)?, digest, column::<i64>(row, 2)?));
         }
         let is_present = |content: &StoredContent| {
-            number(content).is_some_and(|id| present.contains(&(id, content.digest.as_str(), content.size)))
+            let key = number(content).zip(size(content.size).ok());
+            key.is_some_and(|(id, size)| present.contains(&(id, content.digest.as_str(), size)))
         };
         Ok(contents.iter().map(is_present).collect())
     }
@@ -93,7 +114,7 @@ impl Content for ObjectBackend {
         match found.place {
             Place::Row(bytes) => {
                 if Hasher::digest(content.digest.algorithm(), &bytes)? != content.digest {
-                    self.quarantine(content).await?;
+                    self.quarantine_version(&found.row).await?;
                     let message = format!("the database holds other bytes than those of {}", content.digest);
                     return Err(Error::new(ErrorKind::Corrupt, message));
                 }
@@ -110,14 +131,14 @@ impl Content for ObjectBackend {
                 let mut stream = pieces::read(self.objects().clone(), pieces.within(from..to));
                 // The first object is opened before anything is answered.
                 let first = match stream.next().await {
-                    Some(Err(failure)) => return Err(self.judge(found.id, &pieces, failure).await),
+                    Some(Err(failure)) => return Err(self.judge(found.row.id, &pieces, failure).await),
                     Some(Ok(first)) => first,
                     None => return Ok(stream),
                 };
-                let backend = self.clone();
+                let (backend, id) = (self.clone(), found.row.id);
                 let rest = stream.or_else(move |failure| {
                     let (backend, pieces) = (backend.clone(), pieces.clone());
-                    async move { Err(backend.judge(found.id, &pieces, failure).await) }
+                    async move { Err(backend.judge(id, &pieces, failure).await) }
                 });
                 Ok(Box::pin(stream::once(async { Ok(first) }).chain(rest)))
             }
@@ -151,7 +172,7 @@ impl Content for ObjectBackend {
 }
 
 impl ObjectBackend {
-    /// Looks content up that is not in quarantine.
+    /// Looks content up that is not in quarantine. If its row is damaged, it is put there.
     pub(crate) async fn find(&self, content: &StoredContent) -> Result<Option<Found>, Error> {
         let Some(id) = number(content) else {
             return Ok(None);
@@ -163,17 +184,38 @@ impl ObjectBackend {
         ];
         let statement = Statement::new("look content up", LOOK_UP, values);
         let rows = statement.run(&**self.database()).await?;
-        rows.first().map(Found::of).transpose()
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let place = self.place(row, content.size).await?;
+        let row = RowVersion::of(row)?;
+        Ok(Some(Found { row, place }))
+    }
+
+    /// The place of content in a row with the columns of [`LOOK_UP`]. If the row is damaged, the content goes into quarantine.
+    async fn place(&self, row: &Row, size: u64) -> Result<Place, Error> {
+        match Place::of(row, size) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.quarantine_version(&RowVersion::of(row)?).await?;
+                Err(error)
+            }
+            place => place,
+        }
     }
 
     /// Whether the objects of content are there. If they are not, it goes into quarantine.
     async fn is_there(&self, found: &Found) -> Result<bool, Error> {
-        let Place::Objects(pieces) = &found.place else {
-            return Ok(true);
-        };
+        match &found.place {
+            Place::Row(_) => Ok(true),
+            Place::Objects(pieces) => self.has_objects(found.row.id, pieces).await,
+        }
+    }
+
+    /// Whether these objects of content are there. If they are not, it goes into quarantine.
+    async fn has_objects(&self, id: i64, pieces: &Pieces) -> Result<bool, Error> {
         let there = self.objects().are_there(pieces).await?;
         if !there {
-            self.quarantine_objects(found.id, pieces).await?;
+            self.quarantine_objects(id, pieces).await?;
         }
         Ok(there)
     }
@@ -190,6 +232,13 @@ impl ObjectBackend {
     /// Puts content in quarantine, whatever it is now.
     pub(crate) async fn quarantine_row(&self, id: i64) -> Result<(), Error> {
         let statement = Statement::new("quarantine content", QUARANTINE, [id.into()]);
+        self.database().transact(&[statement]).await.map(drop)
+    }
+
+    /// Puts content in quarantine, unless its row has changed since it was read.
+    pub(crate) async fn quarantine_version(&self, row: &RowVersion) -> Result<(), Error> {
+        let values = [row.id.into(), Value::text(&row.version)];
+        let statement = Statement::new("quarantine content", QUARANTINE_VERSION, values);
         self.database().transact(&[statement]).await.map(drop)
     }
 

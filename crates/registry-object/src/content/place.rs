@@ -65,7 +65,8 @@ const CREATE: &str = "INSERT INTO contents (digest, size, objects, sizes) SELECT
      FROM uploads WHERE id = $1 RETURNING id";
 const HEAL: &str =
     "WITH old AS (SELECT id, objects FROM contents WHERE id = $2 AND quarantined IS NOT NULL FOR UPDATE),
-     doomed AS (INSERT INTO doomed (object) SELECT unnest(objects) FROM old ON CONFLICT DO NOTHING)
+     doomed AS (INSERT INTO doomed (object) SELECT object FROM old, unnest(objects) AS object
+         WHERE object IS NOT NULL ON CONFLICT DO NOTHING)
      UPDATE contents SET objects = new.objects, external_key = NULL, sizes = new.sizes, quarantined = NULL
      FROM old, uploads AS new
      WHERE new.id = $1 AND contents.id = old.id RETURNING contents.id";
@@ -81,7 +82,8 @@ const CREATE_EXTERNAL: &str = "WITH found AS (SELECT id FROM contents WHERE dige
      SELECT id FROM found UNION ALL SELECT id FROM made";
 const HEAL_EXTERNAL: &str =
     "WITH old AS (SELECT id, objects FROM contents WHERE id = $3 AND quarantined IS NOT NULL FOR UPDATE),
-     doomed AS (INSERT INTO doomed (object) SELECT unnest(objects) FROM old ON CONFLICT DO NOTHING)
+     doomed AS (INSERT INTO doomed (object) SELECT object FROM old, unnest(objects) AS object
+         WHERE object IS NOT NULL ON CONFLICT DO NOTHING)
      UPDATE contents SET objects = '{}', external_key = $2, sizes = ARRAY[$1], quarantined = NULL
      FROM old WHERE contents.id = old.id AND contents.size = $1 RETURNING contents.id";
 const STORED: &str = "SELECT id FROM contents WHERE id = $1 AND quarantined IS NULL FOR KEY SHARE";

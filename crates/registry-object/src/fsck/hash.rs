@@ -4,9 +4,12 @@ use futures_util::TryStreamExt as _;
 use wharf_content::{Error, ErrorKind, Hasher};
 
 use super::{Check, FsckFinding, named::Content};
-use crate::{content::pieces, records::row::column};
+use crate::{
+    content::{RowVersion, pieces},
+    records::row::column,
+};
 
-const BYTES: &str = "SELECT bytes FROM contents WHERE id = $1";
+const BYTES: &str = "SELECT id, xmin::text, bytes FROM contents WHERE id = $1";
 
 impl Check<'_> {
     /// Hashes some of these contents.
@@ -25,17 +28,18 @@ impl Check<'_> {
 
     async fn hash_content(&mut self, content: &Content) -> Result<(), Error> {
         let mut hasher = Hasher::new(content.digest.algorithm())?;
+        let mut version = None;
         match &content.pieces {
             None => {
                 let rows = self.rows(BYTES, [content.id.into()]).await?;
-                match rows
-                    .first()
-                    .map(|row| column::<Option<&[u8]>>(row, 0))
-                    .transpose()?
-                {
-                    Some(Some(bytes)) => hasher.update(bytes),
-                    _ => return Ok(()), // removed meanwhile
+                let Some(row) = rows.first() else {
+                    return Ok(()); // removed meanwhile
+                };
+                match column::<Option<&[u8]>>(row, 2)? {
+                    Some(bytes) => hasher.update(bytes),
+                    None => return Ok(()),
                 }
+                version = Some(RowVersion::of(row)?);
             }
             Some(pieces) => {
                 let whole = pieces.within(0..pieces.size());
@@ -65,9 +69,10 @@ impl Check<'_> {
         if !self.options.repair {
             return Ok(());
         }
-        match &content.pieces {
-            Some(pieces) => self.backend.quarantine_objects(content.id, pieces).await,
-            None => self.backend.quarantine_row(content.id).await,
+        match (&content.pieces, version) {
+            (Some(pieces), _) => self.backend.quarantine_objects(content.id, pieces).await,
+            (None, Some(row)) => self.backend.quarantine_version(&row).await,
+            (None, None) => Ok(()),
         }
     }
 }

@@ -222,10 +222,16 @@ async fn content_of_a_damaged_row_is_told() {
     let content = push(&backend, &app(), b"layer").await;
     for (damage, kind) in [
         ("UPDATE contents SET sizes = '{-5}'", ErrorKind::Corrupt),
-        ("UPDATE contents SET sizes = '{5,5}'", ErrorKind::Corrupt),
-        ("UPDATE contents SET sizes = '{5}', size = 6", ErrorKind::NotFound),
         (
-            "UPDATE contents SET size = 5, objects = '{../../../etc}'",
+            "UPDATE contents SET sizes = '{5,5}', quarantined = NULL",
+            ErrorKind::Corrupt,
+        ),
+        (
+            "UPDATE contents SET sizes = '{5}', size = 6, quarantined = NULL",
+            ErrorKind::NotFound,
+        ),
+        (
+            "UPDATE contents SET size = 5, objects = '{../../../etc}', quarantined = NULL",
             ErrorKind::NotFound,
         ),
         (

@@ -3,6 +3,7 @@
 mod absence;
 mod conformance;
 mod content;
+mod healing;
 mod importing;
 mod opening;
 mod text;
