@@ -1,11 +1,14 @@
 //! The number of things that are stored, as they were counted last.
 
 use std::{
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout},
+};
 use tokio_postgres::Row;
 use wharf_content::Error;
 use wharf_registry::Inventory;
@@ -13,7 +16,7 @@ use wharf_registry::Inventory;
 use super::ObjectBackend;
 use crate::{
     Database,
-    database::Query as _,
+    database::{Query as _, Statement, Value},
     records::{
         HAS_RECORDS,
         row::{bytes, column},
@@ -22,6 +25,9 @@ use crate::{
 
 /// The age at which a count is made anew, when somebody asks for it.
 const AGE: Duration = Duration::from_secs(60);
+
+/// The time for which an opening waits for the first count, which takes long where much is stored.
+const AT_OPENING: Duration = Duration::from_secs(5);
 
 const NAMED_OBJECTS: &str =
     "SELECT EXISTS (SELECT FROM contents WHERE objects IS NOT NULL AND objects <> '{}')
@@ -40,34 +46,55 @@ static COUNT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The last count, and when it was begun.
+/// The last count.
 #[derive(Default)]
-pub(super) struct Counted(Mutex<(Inventory, Option<Instant>)>);
+pub(super) struct Counted(Mutex<Count>);
+
+#[derive(Default)]
+struct Count {
+    inventory: Inventory,
+    /// The time from which another is to be made; `None`: now.
+    next: Option<Instant>,
+    is_under_way: bool,
+}
 
 impl Counted {
-    fn set(&self, inventory: Inventory) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = inventory;
+    /// Ends a count, which took this time. Without a result the last one stays.
+    fn end(&self, inventory: Option<Inventory>, took: Duration) {
+        let mut count = self.lock();
+        count.inventory = inventory.unwrap_or(count.inventory);
+        count.next = Some(Instant::now() + took.max(AGE));
+        count.is_under_way = false;
     }
 
-    /// The last count, and whether a new one is to be made.
+    /// The last count, and whether a new one is to be made, of which one is under way at a time.
     fn get(&self) -> (Inventory, bool) {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = counted.1.is_none_or(|begun| begun.elapsed() >= AGE);
-        if is_old {
-            counted.1 = Some(Instant::now());
-        }
-        (counted.0, is_old)
+        let mut count = self.lock();
+        let is_due = !count.is_under_way && count.next.is_none_or(|next| next <= Instant::now());
+        count.is_under_way |= is_due;
+        (count.inventory, is_due)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ObjectBackend {
-    /// Counts what is stored.
-    pub(super) async fn count(&self) -> Result<(), Error> {
-        let rows = self.database().query("count what is stored", &COUNT, &[]).await?;
-        if let Some(row) = rows.first() {
-            self.0.counted.set(inventory(row)?);
-        }
-        Ok(())
+    /// Counts what is stored, for as long as it takes. If it fails, the last count stays.
+    async fn count(&self) {
+        let begun = Instant::now();
+        let statement = Statement::new("count what is stored", &COUNT, [] as [Value; 0]);
+        let counted = match self.database().run_long(&statement).await {
+            Ok(rows) => rows.first().and_then(|row| inventory(row).ok()),
+            Err(_) => None,
+        };
+        self.0.counted.end(counted, begun.elapsed());
+    }
+
+    /// Counts what is stored, unless that takes long: then it is counted when somebody asks.
+    pub(super) async fn count_at_opening(&self) {
+        let _ = timeout(AT_OPENING, self.count()).await;
     }
 
     /// The last count. If it is old, another is begun.
@@ -77,7 +104,6 @@ impl ObjectBackend {
             && is_old
         {
             let backend = self.clone();
-            // Without a database the last count stays.
             runtime.spawn(async move { backend.count().await });
         }
         inventory

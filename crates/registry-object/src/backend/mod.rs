@@ -106,7 +106,7 @@ impl ObjectBackend {
             writers: Writers::default(),
             counted: Counted::default(),
         }));
-        backend.count().await?;
+        backend.count_at_opening().await;
         Ok(backend)
     }
 

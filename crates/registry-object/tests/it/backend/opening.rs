@@ -6,6 +6,7 @@ use wharf_registry_object::ObjectOptions;
 use wharf_testkit::require_peers;
 
 use super::{Engines, app, push, read};
+use crate::races::Session;
 
 #[tokio::test]
 async fn a_store_and_a_database_that_belong_together_are_opened_again_and_others_refused() {
@@ -100,4 +101,22 @@ async fn an_inventory_is_counted_when_a_backend_is_opened() {
         (1, 1, 5)
     );
     assert_eq!((inventory.doomed, inventory.events), (2, 6));
+}
+
+#[tokio::test]
+async fn a_count_that_fails_or_takes_long_keeps_no_process_from_starting() {
+    require_peers!("postgres", "psql");
+    let engines = Engines::new();
+    push(&engines.open().await, &app(), b"layer").await;
+    engines.see("UPDATE repository_usage SET bytes = -1");
+    assert_eq!(engines.open().await.inventory().blobs, 0, "a number is damaged");
+    engines.see("UPDATE repository_usage SET bytes = 5");
+    let holder = Session::connect(engines.url()).await;
+    holder.run("BEGIN; LOCK TABLE tags").await;
+    let backend = engines.open().await;
+    assert_eq!(backend.inventory().blobs, 0, "it was not counted yet");
+    holder.run("COMMIT").await;
+    while backend.inventory().blobs == 0 {
+        tokio::task::yield_now().await;
+    }
 }
