@@ -39,7 +39,7 @@ struct Request<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Body<'a> {
     Keep,
-    /// That of an answer of status 200 must be these parts, and is not kept.
+    /// The body of an answer of status 200 must be these parts, and is not kept.
     Compare(&'a [&'a [u8]]),
 }
 

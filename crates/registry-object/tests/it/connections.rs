@@ -80,6 +80,16 @@ impl Scene {
         let (database, repository, commit) = (Arc::clone(&self.database), path(repository), put(text));
         tokio::spawn(async move { database.commit(&repository, commit).await })
     }
+
+    /// Ends the transaction that the commits wait for: none has ended before, and all are made then.
+    async fn release(&self, waiting: Vec<JoinHandle<Result<Outcome, Error>>>) {
+        assert!(waiting.iter().all(|commit| !commit.is_finished()));
+        self.holder.run("COMMIT").await;
+        for commit in waiting {
+            let made = commit.await.expect("no panic");
+            assert_eq!(made.expect("an outcome"), Outcome::Committed);
+        }
+    }
 }
 
 /// A client that hangs up ends its request, and not the statement that the server has begun for it: one that asks and
@@ -156,12 +166,7 @@ async fn a_repository_that_is_locked_holds_up_no_other() {
     assert_eq!(found.expect("an answer"), [Some(blob("first"))]);
     let made = scene.database.commit(&path("lib"), put("second")).await;
     assert_eq!(made.expect("an outcome"), Outcome::Committed);
-    assert!(waiting.iter().all(|request| !request.is_finished()));
-    scene.holder.run("COMMIT").await;
-    for request in waiting {
-        let made = request.await.expect("no panic");
-        assert_eq!(made.expect("an outcome"), Outcome::Committed);
-    }
+    scene.release(waiting).await;
 }
 
 /// Several repositories whose locks are held take connections of those who push to them, and leave some for reads.
@@ -186,12 +191,7 @@ async fn repositories_that_are_locked_leave_connections_for_reads() {
     scene.wait_for(6).await;
     let found = scene.database.values(&path("lib"), &[key("first")]).await;
     assert_eq!(found.expect("an answer"), [Some(blob("first"))]);
-    assert!(waiting.iter().all(|request| !request.is_finished()));
-    scene.holder.run("COMMIT").await;
-    for request in waiting {
-        let made = request.await.expect("no panic");
-        assert_eq!(made.expect("an outcome"), Outcome::Committed);
-    }
+    scene.release(waiting).await;
 }
 
 /// A server that has no connection left refuses one more, while those that are there go on.
