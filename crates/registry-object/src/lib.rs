@@ -68,7 +68,7 @@
 //! PostgreSQL 13 or newer, with `fsync` and `full_page_writes` on, as they are by default, and a database of its own with the
 //! encoding UTF-8 and any locale, whose owner the user is, or in which the user may create tables. The tables are in
 //! the first schema of the connection's `search_path`. Commits wait for the disk whatever `synchronous_commit` is, and for a
-//! standby too where it is `remote_apply`.
+//! standby too where it is `remote_apply`; only the note that an upload was used waits for nothing.
 //!
 //! A failover must not go back behind what was acknowledged: `synchronous_standby_names` has to be set for that. Of several hosts
 //! in a URL the first that accepts writes is used, and after a failover the next connection finds the new one.

@@ -26,7 +26,7 @@ pub use self::url::DatabaseUrl;
 pub(crate) use self::{
     error::late,
     statement::{Statement, Value, run_all},
-    transaction::{Attempts, Parameters, Query, Transaction},
+    transaction::{Attempts, Parameters, Query, RELAXED, Transaction},
 };
 use self::{pool::Pool, tls::Tls};
 use crate::records::CommitLimiter;

@@ -197,6 +197,10 @@ pub(super) fn begin(time: Duration) -> String {
 const DURABLE: &str = "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
     WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
 
+/// Makes the commit of the statement that it is part of, outside a transaction, wait neither for the disk nor for a standby. Only for
+/// a statement of which nothing that is acknowledged depends.
+pub(crate) const RELAXED: &str = "set_config('synchronous_commit', 'off', true)";
+
 pub(super) async fn within<T>(
     deadline: Instant,
     doing: &str,

@@ -20,7 +20,7 @@ pub(crate) use self::{
 use crate::{
     ObjectBackend,
     content::pieces::{self, Pieces},
-    database::{Statement, Value},
+    database::{RELAXED, Statement, Value},
     objects::Objects,
     records::row::column,
 };
@@ -32,9 +32,11 @@ const DROPPED_AT_ONCE: usize = 100;
 const BEGIN: &str = "INSERT INTO uploads (id, repository, owner, algorithm) VALUES ($1, $2, $3, $4)
      ON CONFLICT DO NOTHING";
 
+/// The commit waits for no disk: what a request acknowledges is in a commit of its own, which waits for its disk and for
+/// everything before it. If the server fails within a second, the upload counts as used at the request before.
 static RESUME: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "WITH before AS (SELECT used AS last FROM uploads WHERE id = $1)
+        "WITH before AS (SELECT used AS last, {RELAXED} FROM uploads WHERE id = $1)
          UPDATE uploads SET used = now() FROM before WHERE id = $1 AND repository IS NOT NULL
          RETURNING {STATE}, extract(epoch FROM now() - last)::float8"
     )

@@ -1,15 +1,20 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use object_store::local::LocalFileSystem;
 use tokio::sync::oneshot;
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Algorithm;
 use wharf_registry::{Incoming, Records as _, UploadOwner, UploadSession, Uploads as _};
-use wharf_testkit::require_peers;
+use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, ObjectBackend, ObjectOptions};
+use wharf_testkit::{PostgreSql, require_peers};
 
 use super::{Engines, app, id, incoming, proof, stream};
 
@@ -200,13 +205,10 @@ async fn bytes_on_their_way_count_in_the_process_that_receives_them_and_stored_o
             assert_eq!((usage.repository, usage.user), (expected, 0));
         }
         other
-            .expire(std::time::Duration::from_secs(60))
+            .expire(Duration::from_secs(60))
             .await
             .expect("nothing is idle");
-        backend
-            .expire(std::time::Duration::ZERO)
-            .await
-            .expect("it is being written");
+        backend.expire(Duration::ZERO).await.expect("it is being written");
         end.send(()).expect("somebody waits");
     };
     let (written, ()) = tokio::join!(writing, looking);
@@ -233,11 +235,51 @@ async fn an_upload_of_a_process_that_is_gone_is_dropped_after_a_day() {
             "UPDATE uploads SET used = now() - interval '{hours} hours'"
         ));
         backend
-            .expire(std::time::Duration::from_secs(2 * 3600))
+            .expire(Duration::from_secs(2 * 3600))
             .await
             .expect("expired");
         assert_eq!(engines.see("SELECT count(*) FROM uploads"), left, "{hours}");
         assert_eq!(engines.see("SELECT count(*) FROM pending"), left, "{hours}");
         backend.discard(&id).await.expect("dropped");
     }
+}
+
+/// A commit that waits for a standby which never comes waits for its own disk too.
+#[tokio::test]
+async fn the_use_of_a_session_is_noted_without_waiting_for_the_disk_and_what_is_acknowledged_waits() {
+    require_peers!("postgres", "psql");
+    let server = PostgreSql::builder().start();
+    let database = server.create_database();
+    let url = DatabaseUrl::parse(&server.socket_url(&database)).expect("a URL");
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = async |time| {
+        let mut options = DatabaseOptions::default();
+        options.request_time = time;
+        let database = Database::open(&url, options).await.expect("a database");
+        let store = LocalFileSystem::new_with_prefix(directory.path()).expect("a store");
+        let opened = ObjectBackend::open(database, Arc::new(store), ObjectOptions::default()).await;
+        opened.expect("a backend")
+    };
+    let (backend, impatient) = (
+        open(Duration::from_secs(60)).await,
+        open(Duration::from_secs(1)).await,
+    );
+    let id = id();
+    backend.begin(&id, Some(&session())).await.expect("an upload");
+    let past = "UPDATE uploads SET used = now() - interval '1 hour'";
+    let absent = "ALTER SYSTEM SET synchronous_standby_names = 'absent'";
+    for sql in [past, absent, "SELECT pg_reload_conf()"] {
+        server.query(&database, sql);
+    }
+    let late = loop {
+        // The server takes a moment to notice.
+        if let Err(late) = impatient.begin(&self::id(), None).await {
+            break late;
+        }
+    };
+    assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
+    let resumed = backend.resume(&id).await.expect("an answer").expect("an upload");
+    assert!(resumed.idle >= Duration::from_secs(3600), "{resumed:?}");
+    let is_used = "SELECT used > now() - interval '1 hour' FROM uploads";
+    assert_eq!(server.query(&database, is_used), "t");
 }
