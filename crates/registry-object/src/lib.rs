@@ -100,6 +100,13 @@
 //! more in a new repository, one more for each 16 changes beyond the first, and one or two more if it links content. A look-up takes one,
 //! a request that appends to an upload three.
 //!
+//! # Releases
+//!
+//! Processes of a release and of the one before share the tables while one replaces the other. The tables have the oldest version that a
+//! process must know to change them, and each transaction that changes something begins by asking for it: a process of a release that the next
+//! one forbids to write changes nothing after that migration is committed, wherever it was stopped. It reads on, and [`Backend::ping`](wharf_registry::Backend::ping)
+//! says why.
+//!
 //! # Connections
 //!
 //! A process has at most [`DatabaseOptions::connections`]. Those that may have to wait for a lock are at most three quarters of them,
@@ -124,6 +131,7 @@
 //! | `aws` | `s3://`, with `http` |
 //! | `azure` | `az://`, with `http` |
 //! | `gcp` | `gs://`, with `http` |
+//! | `testing` | `NextRelease`: a process of a later release, for tests of updates |
 //! | `http` | `StoreTransport`: the HTTP of clouds, over `wharf-http`, which is reqwest with rustls and ring |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
@@ -159,6 +167,8 @@ mod uploads;
 pub use backend::{ObjectBackend, ObjectOptions};
 #[cfg(feature = "postgres")]
 pub use collect::Reclamation;
+#[cfg(feature = "testing")]
+pub use database::NextRelease;
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
 #[cfg(feature = "postgres")]

@@ -93,7 +93,8 @@ impl ObjectBackend {
         options: ObjectOptions,
     ) -> Result<Self, Error> {
         let registry = database.registry_id().await?;
-        let objects = Objects::new(store, &options.prefix, options.external.clone(), registry)?;
+        let (external, layout) = (options.external.clone(), database.layout());
+        let objects = Objects::new(store, &options.prefix, external, registry, layout)?;
         let named = inventory::named_objects(&database).await?;
         if named.external {
             objects.external()?;

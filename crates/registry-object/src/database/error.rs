@@ -90,6 +90,11 @@ pub(super) fn is_linked(error: &Error) -> bool {
     failure(error).is_some_and(|failure| failure.code.as_deref() == Some("23503"))
 }
 
+/// Whether a text was no number, as that of the statement by which a transaction begins that may not change anything.
+pub(super) fn is_fence(error: &Error) -> bool {
+    failure(error).is_some_and(|failure| failure.code.as_deref() == Some("22P02"))
+}
+
 fn failure(error: &Error) -> Option<&Failure> {
     error.inner()?.downcast_ref()
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod pool;
+mod release;
 mod schema;
 mod session;
 mod statement;
@@ -22,13 +23,15 @@ use std::{
 use wharf_content::{Error, ErrorKind};
 use wharf_registry::{EventSignal, RepeatedCommits};
 
+#[cfg(feature = "testing")]
+pub use self::release::NextRelease;
 pub use self::url::DatabaseUrl;
 pub(crate) use self::{
     error::late,
     statement::{Statement, Value, run_all},
     transaction::{Attempts, Parameters, Query, RELAXED, Transaction},
 };
-use self::{pool::Pool, tls::Tls};
+use self::{pool::Pool, release::Release, tls::Tls, transaction::Begin};
 use crate::records::CommitLimiter;
 
 /// A PostgreSQL database with the records of one registry, whose processes all open the same.
@@ -40,8 +43,8 @@ pub struct Database {
     url: DatabaseUrl,
     options: DatabaseOptions,
     pool: Pool,
-    /// The statement that begins a transaction.
-    begin: String,
+    release: Release,
+    begin: Begin,
     limiter: CommitLimiter,
     commits: Commits,
     /// The reason why this process must not change anything any more, once it was found.
@@ -74,6 +77,9 @@ pub struct DatabaseOptions {
     pub grace: Duration,
     /// Whether the tables are made and brought to the version of this release.
     pub migrate: Migrate,
+    /// The release that the process is of, if it is not this one.
+    #[cfg(feature = "testing")]
+    pub next: Option<NextRelease>,
 }
 
 impl Default for DatabaseOptions {
@@ -83,6 +89,8 @@ impl Default for DatabaseOptions {
             request_time: Duration::from_secs(10),
             grace: Duration::from_secs(60 * 60),
             migrate: Migrate::Apply,
+            #[cfg(feature = "testing")]
+            next: None,
         }
     }
 }
@@ -109,13 +117,15 @@ impl Database {
     /// [`ErrorKind::Unauthorized`], [`ErrorKind::Tls`], [`ErrorKind::Network`] and [`ErrorKind::Timeout`] if there
     /// is no connection. The database is named without its password.
     pub async fn open(url: &DatabaseUrl, options: DatabaseOptions) -> Result<Self, Error> {
+        let release = Release::of(&options);
         let database = Self {
             pool: Pool::new(
                 url.config.clone(),
                 Tls::new(&url.verification)?,
                 options.connections.max(1),
             ),
-            begin: transaction::begin(options.request_time),
+            begin: Begin::new(options.request_time, release.version()),
+            release,
             limiter: CommitLimiter::default(),
             commits: Commits::default(),
             outdated: OnceLock::new(),
@@ -177,6 +187,11 @@ impl Database {
                 format!("this process must not change anything: {reason}"),
             )),
         }
+    }
+
+    /// The version of the store's layout that this process writes.
+    pub(crate) const fn layout(&self) -> u32 {
+        self.release.layout
     }
 
     /// See [`DatabaseOptions::grace`].

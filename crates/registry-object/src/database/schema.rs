@@ -10,18 +10,6 @@ use super::{
     transaction::{Query as _, Transaction},
 };
 
-/// The migrations, of which the first makes version 1. A migration that was released is never changed; it only adds,
-/// so that processes of the release before go on.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../sql/migrations/1.sql"),
-    include_str!("../../sql/migrations/2.sql"),
-];
-/// The version that this release writes.
-pub(super) const VERSION: i32 = 2;
-/// The oldest version that a process may know to write what this release writes, but for contents in external objects:
-/// the first of these raises it in the table to 2.
-const OLDEST: i32 = 1;
-
 /// Processes that start at the same time migrate one after the other.
 const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(8604496163541291009)";
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
@@ -31,6 +19,8 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
 )";
 const EXISTS: &str = "SELECT to_regclass('schema_versions') IS NOT NULL";
 const CURRENT: &str = "SELECT coalesce(max(version), 0), coalesce(max(oldest), 0) FROM schema_versions";
+/// Waits for the transactions that the release before has begun, each of which has read the table.
+const EXCLUDE: &str = "LOCK TABLE schema_versions IN ACCESS EXCLUSIVE MODE";
 const APPLIED: &str = "INSERT INTO schema_versions (version, oldest) VALUES ($1, $2)";
 
 /// The time for a migration, which may build an index over all records.
@@ -54,19 +44,32 @@ impl Database {
         transaction: &Transaction<'_>,
     ) -> Result<Result<(), Error>, Error> {
         let found = current(transaction).await?;
-        Ok(found.is_usable().map(drop))
+        Ok(self.is_usable(&found).map(drop))
+    }
+
+    fn is_usable(&self, found: &Found) -> Result<bool, Error> {
+        let version = self.release.version();
+        if found.oldest > version {
+            let message = format!(
+                "the database has tables of version {}, which no release before version {} may write, and this release has version {version}: run a newer release",
+                found.version, found.oldest
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(found.version >= version)
     }
 
     async fn try_migrate(&self) -> Result<(), Error> {
         let deadline = tokio::time::Instant::now() + TIME;
-        let transaction = self.begin(deadline).await?;
+        let transaction = self.begin_unfenced(deadline).await?;
         let found = current(&transaction).await?;
-        if found.is_usable()? {
+        let version = self.release.version();
+        if self.is_usable(&found)? {
             return transaction.commit("read the version of the tables").await;
         }
         if self.options.migrate == Migrate::Never {
             let message = format!(
-                "the database has tables of version {}, and this release needs version {VERSION}: let one process migrate them",
+                "the database has tables of version {}, and this release needs version {version}: let one process migrate them",
                 found.version
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
@@ -74,12 +77,20 @@ impl Database {
         transaction.batch("wait for other migrations", LOCK).await?;
         transaction.batch("make the table of versions", VERSIONS).await?;
         let found = current(&transaction).await?; // another process may have been faster
+        if self.release.oldest > found.version && found.version > 0 {
+            transaction
+                .batch("wait for processes of the release before", EXCLUDE)
+                .await?;
+        }
         let next = usize::try_from(found.version).unwrap_or_default();
-        for (version, migration) in (1_i32..).zip(MIGRATIONS).skip(next) {
+        for (version, migration) in (1_i32..).zip(&self.release.migrations).skip(next) {
             transaction
                 .batch(&format!("migrate the tables to version {version}"), migration)
                 .await?;
-            let parameters = [(&version as _, Type::INT4), (&OLDEST as _, Type::INT4)];
+            let parameters = [
+                (&version as _, Type::INT4),
+                (&self.release.oldest as _, Type::INT4),
+            ];
             transaction
                 .query("record the migration", APPLIED, &parameters)
                 .await?;
@@ -93,19 +104,6 @@ struct Found {
     version: i32,
     /// The oldest version that a process must know.
     oldest: i32,
-}
-
-impl Found {
-    fn is_usable(&self) -> Result<bool, Error> {
-        if self.oldest > VERSION {
-            let message = format!(
-                "the database has tables of version {}, which no release before version {} may write, and this release has version {VERSION}: run a newer release",
-                self.version, self.oldest
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        Ok(self.version >= VERSION)
-    }
 }
 
 async fn current(transaction: &Transaction<'_>) -> Result<Found, Error> {

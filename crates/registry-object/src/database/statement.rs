@@ -143,11 +143,19 @@ impl Database {
         let begin = within(
             deadline,
             "begin a transaction",
-            connection.batch_execute(&self.begin),
+            connection.batch_execute(&self.begin.fenced),
         );
         let commit = within(deadline, "commit", connection.batch_execute("COMMIT"));
-        let ((), rows, ()) = try_join3(begin, try_join_all(queries), commit).await?;
-        connection.release();
-        Ok(rows)
+        let made = try_join3(begin, try_join_all(queries), commit).await;
+        match made {
+            Ok(((), rows, ())) => {
+                connection.release();
+                Ok(rows)
+            }
+            Err(failure) => {
+                drop(connection); // another one finds out why
+                Err(self.explained(failure).await)
+            }
+        }
     }
 }

@@ -116,26 +116,38 @@ fn jittered(pause: Duration) -> Duration {
 
 impl Database {
     /// Begins a transaction at READ COMMITTED, whose statements, locks and pauses end with the request's time, and
-    /// whose commit waits for the disk.
+    /// whose commit waits for the disk. It fails if a later release has forbidden this one to write.
     pub(crate) async fn begin(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
         self.allow_change()?;
-        self.begin_as(Use::Write, deadline).await
+        match self.begin_as(Use::Write, &self.begin.fenced, deadline).await {
+            Err(failure) => Err(self.explained(failure).await),
+            begun => begun,
+        }
+    }
+
+    /// As [`Database::begin`], whatever the tables are.
+    pub(super) async fn begin_unfenced(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
+        self.begin_as(Use::Write, &self.begin.any, deadline).await
     }
 
     /// As [`Database::begin`], for a transaction that changes nothing, and waits for no other.
     pub(super) async fn begin_any(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
-        self.begin_as(Use::Read, deadline).await
+        self.begin_as(Use::Read, &self.begin.any, deadline).await
     }
 
-    async fn begin_as(&self, purpose: Use, deadline: Instant) -> Result<Transaction<'_>, Error> {
+    /// A failure that the fence of a transaction may be: then the reason why this process must not change anything.
+    pub(super) async fn explained(&self, failure: Error) -> Error {
+        if !error::is_fence(&failure) {
+            return failure;
+        }
+        let _ = self.check().await; // which forbids changes, or does not answer
+        self.allow_change().err().unwrap_or(failure)
+    }
+
+    async fn begin_as(&self, purpose: Use, begin: &str, deadline: Instant) -> Result<Transaction<'_>, Error> {
         loop {
             let connection = self.pool.connection(purpose, deadline).await?;
-            let begun = within(
-                deadline,
-                "begin a transaction",
-                connection.batch_execute(&self.begin),
-            )
-            .await;
+            let begun = within(deadline, "begin a transaction", connection.batch_execute(begin)).await;
             match begun {
                 Ok(()) => return Ok(Transaction { connection, deadline }),
                 // The server has closed it while it was idle; nothing was sent on it that could have had an effect.
@@ -178,18 +190,33 @@ impl Query for Database {
     }
 }
 
-/// The statement that begins a transaction of a request that has this time.
-pub(super) fn begin(time: Duration) -> String {
-    let milliseconds = time.as_millis().clamp(1, i32::MAX as u128);
-    let limits = [
-        "statement_timeout",
-        "lock_timeout",
-        "idle_in_transaction_session_timeout",
-    ];
-    let limits: String = limits
-        .map(|name| format!("SET LOCAL {name} = {milliseconds};"))
-        .concat();
-    format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {limits} {DURABLE}")
+/// The statements that begin a transaction.
+pub(super) struct Begin {
+    /// Whatever the tables are.
+    any: String,
+    /// Fails if a later release has forbidden that of this version to write.
+    pub(super) fenced: String,
+}
+
+impl Begin {
+    /// Those of a request that has this time, by a release that has this version of the tables.
+    pub(super) fn new(time: Duration, version: i32) -> Self {
+        let milliseconds = time.as_millis().clamp(1, i32::MAX as u128);
+        let limits = [
+            "statement_timeout",
+            "lock_timeout",
+            "idle_in_transaction_session_timeout",
+        ];
+        let limits: String = limits
+            .map(|name| format!("SET LOCAL {name} = {milliseconds};"))
+            .concat();
+        let any = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {limits} {DURABLE}");
+        // The text is no number: SQLSTATE 22P02.
+        let fenced = format!(
+            "{any}; SELECT ('version ' || oldest)::integer FROM schema_versions WHERE oldest > {version}"
+        );
+        Self { any, fenced }
+    }
 }
 
 /// A commit is acknowledged when it is on the disk, whatever the server's default is; an operator may demand more, that a

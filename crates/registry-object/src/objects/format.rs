@@ -9,8 +9,6 @@ use super::{
     error::{failed, failed_write},
 };
 
-/// The version of the layout that this release writes.
-const VERSION: u32 = 1;
 /// The most bytes that are read of the object that ties a store to a registry.
 const MAX_FORMAT: u64 = 64 * 1024;
 
@@ -47,8 +45,8 @@ impl Objects {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let format = Found {
-            reader: VERSION,
-            writer: VERSION,
+            reader: self.layout,
+            writer: self.layout,
             registry: format!("{:032x}", self.registry),
         };
         let bytes = serde_json::to_vec(&format).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
@@ -132,10 +130,11 @@ impl Objects {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        if format.reader > VERSION || format.writer > VERSION {
+        let layout = self.layout;
+        let needed = format.writer.max(format.reader);
+        if needed > layout {
             let message = format!(
-                "the store has a layout that no release before version {} may write, and this release has version {VERSION}: run a newer release",
-                format.writer.max(format.reader)
+                "the store has a layout that no release before version {needed} may write, and this release has version {layout}: run a newer release"
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }

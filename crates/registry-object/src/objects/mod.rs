@@ -36,6 +36,8 @@ pub(crate) struct Objects {
     external: Option<ExternalStore>,
     /// The id of the registry.
     registry: u128,
+    /// The version of the layout that this process writes.
+    layout: u32,
 }
 
 /// Without the store, whose own `Debug` may print the keys of a cloud.
@@ -60,6 +62,7 @@ impl Objects {
         prefix: &str,
         external: Option<ExternalStore>,
         registry: u128,
+        layout: u32,
     ) -> Result<Self, Error> {
         let prefix = Path::parse(prefix)
             .map_err(|error| Error::new(ErrorKind::Invalid, format!("the prefix of the objects: {error}")))?;
@@ -68,6 +71,7 @@ impl Objects {
             prefix,
             external,
             registry,
+            layout,
         })
     }
 

@@ -93,6 +93,30 @@ async fn a_process_that_the_next_release_forbids_to_write_reads_on_and_changes_n
     );
 }
 
+/// As one that was stopped when the next release migrated: it has not looked since.
+#[tokio::test]
+async fn a_process_that_has_not_looked_since_the_next_release_forbade_it_to_write_changes_nothing() {
+    require_peers!("postgres", "psql");
+    for change in ["commit", "collection", "upload"] {
+        let engines = Engines::new();
+        let older = engines.open().await;
+        let content = push(&older, &app(), b"layer").await;
+        engines.see(REPLACED);
+        let refused = match change {
+            "commit" => tag(&older, "later", "d").await.map(drop),
+            "collection" => older.collect(&GcOptions::default()).await.map(drop),
+            _ => older.begin(&"e".repeat(32), None).await,
+        };
+        let error = refused.expect_err(change);
+        assert_eq!(error.kind(), ErrorKind::Denied, "{change}: {error}");
+        assert!(
+            error.to_string().contains("run a newer release"),
+            "{change}: {error}"
+        );
+        assert_refuses(&older, &content).await;
+    }
+}
+
 #[tokio::test]
 async fn a_process_that_may_not_write_to_the_store_reads_on_and_changes_nothing() {
     require_peers!("postgres", "psql");
