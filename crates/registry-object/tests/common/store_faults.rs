@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use wharf_http::{
     Connect, Error, ErrorKind, HttpService, Peer, Request, ReqwestConnector, Response, ResponseBody,
-    TlsSettings,
+    Timeouts, TlsSettings,
 };
 use wharf_registry_object::StoreTransport;
 use wharf_testkit::Random;
@@ -70,8 +70,13 @@ impl Faults {
 
     /// The transport that has them.
     pub(crate) fn transport(self: &Arc<Self>) -> StoreTransport {
+        self.transport_within(StoreTransport::timeouts())
+    }
+
+    /// As [`Faults::transport`], with these time limits.
+    pub(crate) fn transport_within(self: &Arc<Self>, timeouts: Timeouts) -> StoreTransport {
         let connector = Faulty {
-            inner: ReqwestConnector::new().with_timeouts(StoreTransport::timeouts()),
+            inner: ReqwestConnector::new().with_timeouts(timeouts),
             faults: Arc::clone(self),
         };
         StoreTransport::over(connector, TlsSettings::default())

@@ -1,7 +1,8 @@
 //! A client: it pushes, pulls, deletes and moves tags, through whichever process answers.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
+use tokio::task::JoinHandle;
 use wharf_testkit::{Random, history::Action, sha256};
 
 use crate::crowd::{Crowd, Image, MANIFEST};
@@ -13,7 +14,32 @@ const TAGS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k",
 /// How often a client begins a push again.
 const ATTEMPTS: usize = 4;
 
-pub(crate) async fn run(crowd: &Crowd, random: &mut Random) {
+/// The clients that use a registry.
+pub(crate) const CLIENTS: usize = 6;
+
+/// Clients that run.
+pub(crate) struct Clients(Vec<JoinHandle<()>>);
+
+/// Starts clients, which do what follows from a seed.
+pub(crate) fn start(crowd: &Arc<Crowd>, seed: u64) -> Clients {
+    let start = |number| {
+        let (crowd, mut random) = (Arc::clone(crowd), Random::new(seed ^ (number + 1)));
+        tokio::spawn(async move { run(&crowd, &mut random).await })
+    };
+    Clients((0..CLIENTS as u64).map(start).collect())
+}
+
+impl Clients {
+    /// Ends them; none has found what is wrong.
+    pub(crate) async fn end(self, crowd: &Crowd) {
+        crowd.is_over.store(true, Ordering::Relaxed);
+        for client in self.0 {
+            client.await.expect("no client has found what is wrong");
+        }
+    }
+}
+
+async fn run(crowd: &Crowd, random: &mut Random) {
     while !crowd.is_over.load(Ordering::Relaxed) {
         match random.below(20) {
             0..7 => push(crowd, random).await,

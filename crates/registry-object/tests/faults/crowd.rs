@@ -17,10 +17,7 @@ use wharf_testkit::{
     sha256,
 };
 
-use crate::{
-    http::{Answer, request},
-    processes::Processes,
-};
+use crate::http::{Answer, request};
 
 /// The pause after a process was asked that does not serve yet.
 const ABSENT: Duration = Duration::from_millis(20);
@@ -34,8 +31,16 @@ pub(crate) struct Image {
     pub(crate) blobs: Vec<Bytes>,
 }
 
+/// The processes that a crowd may ask.
+pub(crate) trait Addresses: Send + Sync {
+    fn count(&self) -> usize;
+
+    /// The address of a process that serves, or has.
+    fn address(&self, index: usize) -> Option<String>;
+}
+
 pub(crate) struct Crowd {
-    pub(crate) processes: Arc<Processes>,
+    pub(crate) processes: Arc<dyn Addresses>,
     pub(crate) is_over: AtomicBool,
     images: Mutex<Images>,
     tags: Mutex<BTreeMap<String, Vec<Operation<Option<String>>>>>,
@@ -43,10 +48,12 @@ pub(crate) struct Crowd {
     pub(crate) pushes: AtomicU64,
     pub(crate) given_up: AtomicU64,
     pub(crate) pulls: AtomicU64,
+    /// The requests without an answer that says something.
+    pub(crate) unanswered: AtomicU64,
 }
 
 impl Crowd {
-    pub(crate) fn new(processes: Arc<Processes>) -> Self {
+    pub(crate) fn new(processes: Arc<dyn Addresses>) -> Self {
         Self {
             processes,
             is_over: AtomicBool::default(),
@@ -56,6 +63,15 @@ impl Crowd {
             pushes: AtomicU64::default(),
             given_up: AtomicU64::default(),
             pulls: AtomicU64::default(),
+            unanswered: AtomicU64::default(),
+        }
+    }
+
+    /// Waits until so many more pushes are acknowledged.
+    pub(crate) async fn wait_for_pushes(&self, count: u64) {
+        let enough = self.pushes.load(Ordering::Relaxed) + count;
+        while self.pushes.load(Ordering::Relaxed) < enough {
+            tokio::time::sleep(ABSENT).await;
         }
     }
 
@@ -76,9 +92,12 @@ impl Crowd {
             tokio::time::sleep(ABSENT).await;
             return None;
         };
-        let answer = request(&address, method, path, media_type, body).await.ok()?;
-        let is_known = answer.status < 500 && answer.status != 429;
-        is_known.then_some(answer)
+        let answer = request(&address, method, path, media_type, body).await.ok();
+        let answer = answer.filter(|answer| answer.status < 500 && answer.status != 429);
+        if answer.is_none() {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// A moment, later than those before.
@@ -102,7 +121,7 @@ impl Crowd {
         let (pushes, given_up, pulls) = (count(&self.pushes), count(&self.given_up), count(&self.pulls));
         format!(
             "{CLIENTS} clients pushed {pushes} images, gave {given_up} up, pulled {pulls}",
-            CLIENTS = crate::CLIENTS
+            CLIENTS = crate::clients::CLIENTS
         )
     }
 }
@@ -125,6 +144,18 @@ impl Image {
             let mut bytes = Random::new(random.below(4));
             blobs.push(blob(LARGE + bytes.index(40_000), &mut bytes));
         }
+        Self::of(blobs)
+    }
+
+    /// An image that no other is like, with layers of so many bytes.
+    pub(crate) fn with_layers(lengths: &[usize], random: &mut Random) -> Self {
+        let config = Bytes::from(format!("{{\"number\": {}}}", random.number()));
+        let layers = lengths.iter().map(|length| blob(*length, random));
+        Self::of(std::iter::once(config).chain(layers).collect())
+    }
+
+    /// An image of these blobs, of which the first is the config.
+    pub(crate) fn of(blobs: Vec<Bytes>) -> Self {
         let descriptor = |media_type: &str, bytes: &[u8]| serde_json::json!({"mediaType": media_type, "digest": sha256(bytes).as_str(), "size": bytes.len()});
         let layer = "application/vnd.oci.image.layer.v1.tar";
         let manifest = serde_json::json!({

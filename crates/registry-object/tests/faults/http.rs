@@ -15,6 +15,8 @@ pub(crate) struct Answer {
     /// The path of `Location`.
     pub(crate) location: Option<String>,
     pub(crate) digest: Option<String>,
+    /// Whether it has `Retry-After`.
+    pub(crate) asks_to_wait: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -58,11 +60,12 @@ fn parse(method: &str, answer: &[u8]) -> Option<Answer> {
     let head = std::str::from_utf8(&answer[..end]).ok()?;
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let (mut location, mut digest, mut length) = (None, None, 0);
+    let (mut location, mut digest, mut asks_to_wait, mut length) = (None, None, false, 0);
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         match name.to_ascii_lowercase().as_str() {
             "location" => location = Some(path(value).to_owned()),
             "docker-content-digest" => digest = Some(value.to_owned()),
+            "retry-after" => asks_to_wait = true,
             "content-length" => length = value.parse().ok()?,
             _ => {}
         }
@@ -73,6 +76,7 @@ fn parse(method: &str, answer: &[u8]) -> Option<Answer> {
         status,
         location,
         digest,
+        asks_to_wait,
         body,
     })
 }

@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf_testkit::{PostgreSql, Random, faults::WORKER};
+use wharf_testkit::{PostgreSql, Random};
 
-use crate::engines::Engines;
+use crate::{crowd::Addresses, engines::Engines, worker::Mode};
 
 /// The time from one kill to the next.
 const KILL: Duration = Duration::from_millis(200);
@@ -60,15 +60,6 @@ impl Processes {
             seeds: Mutex::new(seeds),
             told,
         }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// The address of a process that serves, or has.
-    pub(crate) fn address(&self, index: usize) -> Option<String> {
-        self.slots[index].address.lock().expect("no panic").clone()
     }
 
     pub(crate) async fn wait_for_all(&self) {
@@ -140,6 +131,16 @@ impl Processes {
     }
 }
 
+impl Addresses for Processes {
+    fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn address(&self, index: usize) -> Option<String> {
+        self.slots[index].address.lock().expect("no panic").clone()
+    }
+}
+
 impl Slot {
     fn new(engines: &Engines, seed: u64, told: &Arc<Told>) -> Self {
         let address = Arc::default();
@@ -179,7 +180,7 @@ impl Drop for Slot {
 fn spawn(engines: &Engines, seed: u64, address: &Arc<Mutex<Option<String>>>, told: &Arc<Told>) -> Child {
     let program = std::env::current_exe().expect("this program");
     let mut child = Command::new(program)
-        .arg(WORKER)
+        .arg(Mode::Disturbed.argument())
         .args(engines.arguments(seed))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -115,6 +115,16 @@ impl PostgreSql {
         self.server.kill();
     }
 
+    /// Stops the server by SIGSTOP: it answers nothing, and keeps its connections.
+    pub fn stall(&self) {
+        self.server.stall();
+    }
+
+    /// Lets the server go on after [`PostgreSql::stall`].
+    pub fn go_on(&self) {
+        self.server.go_on();
+    }
+
     /// Starts the server again after [`PostgreSql::kill`], at the same socket and port.
     pub fn start_again(&self) {
         self.server.start_again(READY);

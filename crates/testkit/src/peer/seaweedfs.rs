@@ -137,9 +137,24 @@ impl SeaweedFs {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The port of S3 at loopback.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Stops the server as a failure of the machine would.
     pub fn kill(&self) {
         self.server.kill();
+    }
+
+    /// Stops the server by SIGSTOP: it answers nothing, and keeps its connections.
+    pub fn stall(&self) {
+        self.server.stall();
+    }
+
+    /// Lets the server go on after [`SeaweedFs::stall`].
+    pub fn go_on(&self) {
+        self.server.go_on();
     }
 
     /// Starts the server again after [`SeaweedFs::kill`], with its data, at the same port.

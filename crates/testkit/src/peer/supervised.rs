@@ -12,16 +12,20 @@ use std::{
 /// How long a server may take until it accepts connections.
 const START: Duration = Duration::from_secs(60);
 /// Runs the server for as long as its standard input is open, so that no server and no file outlives the test,
-/// however the test ends. It obeys the lines `kill` and `start`.
+/// however the test ends. It obeys the lines `kill`, `start`, `stop` and `continue`.
 const SUPERVISOR: &str = r#"
 directory=$1; signal=$2; shift 2
 start() { "$@" </dev/null 2>&1 & server=$!; }
-end() { kill -"$signal" "$server" 2>/dev/null; wait "$server"; }
+# And its children, each of which may be in a process group of its own.
+all() { for process in "$server" $(pgrep -P "$server"); do kill -"$1" "$process"; done; }
+end() { kill -CONT "$server" 2>/dev/null; kill -"$signal" "$server" 2>/dev/null; wait "$server"; }
 start "$@"
 while read -r line; do
     case $line in
         kill) end; echo killed ;;
         start) start "$@" ;;
+        stop) all STOP; echo stopped ;;
+        continue) all CONT; echo continued ;;
     esac
 done
 end
@@ -83,6 +87,18 @@ impl Supervised {
     pub(super) fn kill(&self) {
         self.tell("kill");
         self.expect("killed");
+    }
+
+    /// Stops the server and its children by SIGSTOP.
+    pub(super) fn stall(&self) {
+        self.tell("stop");
+        self.expect("stopped");
+    }
+
+    /// Lets the server go on after [`Supervised::stall`].
+    pub(super) fn go_on(&self) {
+        self.tell("continue");
+        self.expect("continued");
     }
 
     /// Starts the server again after [`Supervised::kill`], by the same command, and waits for a line with `ready`.

@@ -1,6 +1,7 @@
 //! A process that stops at a step, until others have collected twice, and then goes on: at each step of a push and of a
 //! collection. A step is what is sent to the database, or asked of the object store.
 
+#[expect(dead_code, reason = "the fault program uses more of it")]
 mod gate;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -19,7 +20,7 @@ use wharf_registry_object::{
 };
 use wharf_testkit::{PostgreSql, require_peers};
 
-use self::gate::{Gate, Proxy, Stalling};
+use self::gate::{Gate, Messages, Proxy, Stalling};
 use crate::{races::Session, stage::now};
 
 /// A registry that a process serves which can be stopped, and another.
@@ -36,11 +37,11 @@ impl Stage {
         let server = PostgreSql::shared();
         let database = server.create_database();
         let (gate, store) = (Arc::new(Gate::default()), Arc::new(InMemory::new()));
-        let proxy = Proxy::start(server.port(), Arc::clone(&gate)).await;
+        let proxy = Proxy::start(server.port(), Arc::clone(&gate), Messages::All).await;
         let url = server.tcp_url(&database);
         let through = url.replace(&format!(":{}/", server.port()), &format!(":{proxy}/"));
         let other = open(&url, Arc::clone(&store) as _, uploads).await;
-        let stalling = Stalling::new(store, Arc::clone(&gate));
+        let stalling = Stalling::new(store, Arc::clone(&gate) as _);
         let stopped = open(&through, Arc::new(stalling), uploads).await;
         Self {
             gate,
