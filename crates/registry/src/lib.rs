@@ -101,6 +101,7 @@ mod local;
 mod memory;
 mod metrics;
 mod observe;
+mod packed;
 mod path;
 mod percent;
 mod query;

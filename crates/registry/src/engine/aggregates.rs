@@ -6,16 +6,15 @@ use std::sync::{
 };
 
 use tokio::time::Instant;
-use wharf_reference::Digest;
 
 use super::{Relation, UserUsage};
-use crate::{RepositoryPath, sync::LockExt as _};
+use crate::{RepositoryPath, packed::PackedDigest, sync::LockExt as _};
 
 pub(crate) struct Aggregates {
     pub(crate) usage: UserUsage,
     pub(crate) totals: Totals,
     /// The repositories that hold content, as a blob or as a manifest.
-    holders: Mutex<Relation<Digest, RepositoryPath>>,
+    holders: Mutex<Relation<PackedDigest, RepositoryPath>>,
     /// The instant from which the times in [`Touched`] count.
     started: Instant,
 }
@@ -33,8 +32,8 @@ pub(crate) struct Totals {
 }
 
 /// The time when a client last learned that an item exists, in milliseconds since the backend opened.
-#[derive(Debug)]
-pub(crate) struct Touched(AtomicU64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Touched(u64);
 
 impl Aggregates {
     pub(crate) fn new() -> Self {
@@ -46,25 +45,25 @@ impl Aggregates {
         }
     }
 
-    pub(crate) fn link(&self, digest: Digest, path: RepositoryPath) {
+    pub(crate) fn link(&self, digest: PackedDigest, path: RepositoryPath) {
         self.holders().insert(digest, path);
     }
 
-    pub(crate) fn unlink(&self, digest: &Digest, path: &RepositoryPath) {
+    pub(crate) fn unlink(&self, digest: &PackedDigest, path: &RepositoryPath) {
         self.holders().remove(digest, path);
     }
 
     /// Whether any repository holds the content.
-    pub(crate) fn is_linked(&self, digest: &Digest) -> bool {
+    pub(crate) fn is_linked(&self, digest: &PackedDigest) -> bool {
         self.holders().contains(digest)
     }
 
     /// Repositories that hold the content, at most `limit`.
-    pub(crate) fn holders_of(&self, digest: &Digest, limit: usize) -> Vec<RepositoryPath> {
+    pub(crate) fn holders_of(&self, digest: &PackedDigest, limit: usize) -> Vec<RepositoryPath> {
         self.holders().of(digest).take(limit).cloned().collect()
     }
 
-    fn holders(&self) -> MutexGuard<'_, Relation<Digest, RepositoryPath>> {
+    fn holders(&self) -> MutexGuard<'_, Relation<PackedDigest, RepositoryPath>> {
         self.holders.locked()
     }
 
@@ -75,16 +74,20 @@ impl Aggregates {
 
 impl Touched {
     pub(crate) const fn at(now: u64) -> Self {
-        Self(AtomicU64::new(now))
+        Self(now)
     }
 
-    pub(crate) fn touch(&self, now: u64) {
-        self.0.fetch_max(now, Ordering::Relaxed);
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes))
+    }
+
+    pub(crate) const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
     }
 
     /// Whether that was at least `grace` milliseconds before `now`.
-    pub(crate) fn is_before(&self, now: u64, grace: u128) -> bool {
-        u128::from(now.saturating_sub(self.0.load(Ordering::Relaxed))) >= grace
+    pub(crate) fn is_before(self, now: u64, grace: u128) -> bool {
+        u128::from(now.saturating_sub(self.0)) >= grace
     }
 }
 

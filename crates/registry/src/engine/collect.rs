@@ -14,8 +14,11 @@ use tokio::task::{spawn_blocking, yield_now};
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
-use super::{Engine, Links, Repository};
-use crate::{Change, Commit, RecordKey, Storage};
+use super::{Engine, Repository};
+use crate::{
+    Change, Commit, RecordKey, Storage,
+    packed::{BLOB, MANIFEST, PackedDigest, PackedManifest, unpack_digest},
+};
 
 /// The number of contents that are removed at a time, while no content can be linked.
 const BATCH: usize = 64;
@@ -103,7 +106,7 @@ impl<S: Storage + 'static> Engine<S> {
         let mut listing = self.storage.digests().await?;
         while let Some(part) = listing.next().await {
             let mut loose = part?;
-            loose.retain(|digest| !self.aggregates.is_linked(digest));
+            loose.retain(|digest| !self.aggregates.is_linked(&digest.into()));
             for batch in loose.chunks(BATCH) {
                 self.remove_unlinked(batch, options.dry_run, &mut report).await?;
             }
@@ -123,7 +126,7 @@ impl<S: Storage + 'static> Engine<S> {
     ) -> Result<(), Error> {
         let _sweep = self.sweep.write().await;
         for digest in digests {
-            if self.aggregates.is_linked(digest) {
+            if self.aggregates.is_linked(&digest.into()) {
                 continue;
             }
             report.bytes += self.storage.size(digest).await?.unwrap_or_default();
@@ -146,7 +149,7 @@ impl<S: Storage + 'static> Engine<S> {
         // the locks that all repositories share, which one would that waits for the links.
         let mut closed = None;
         if !repository.is_small() {
-            closed = Some(Arc::clone(&repository.commit_lock).write_owned().await);
+            closed = Some(repository.commit_lock().write_owned().await);
         }
         let mut found = look_through(repository, options).await?;
         if options.dry_run {
@@ -158,7 +161,7 @@ impl<S: Storage + 'static> Engine<S> {
         let closed = if let Some(closed) = closed {
             closed
         } else {
-            let closed = Arc::clone(&repository.commit_lock).write_owned().await;
+            let closed = repository.commit_lock().write_owned().await;
             // Again: what was pushed meanwhile may need some of it.
             found = look_through(repository, options).await?;
             closed
@@ -192,63 +195,66 @@ impl Garbage {
 
 impl Repository {
     fn is_small(&self) -> bool {
-        let content = self.content();
-        content.manifests.len() + content.blobs.len() <= MANY
+        self.content().held() <= MANY
     }
 }
 
 async fn look_through(repository: &Arc<Repository>, options: &GcOptions) -> Result<Garbage, Error> {
     if repository.is_small() {
-        return Ok(garbage(&repository.content(), options));
+        return Ok(garbage(repository, options));
     }
     let (repository, options) = (Arc::clone(repository), options.clone());
-    let looking = spawn_blocking(move || garbage(&repository.content(), &options));
+    let looking = spawn_blocking(move || garbage(&repository, &options));
     looking
         .await
         .map_err(|error| Error::wrap(ErrorKind::Cancelled, error))
 }
 
 /// Finds the manifests and blobs of a repository that may be removed.
-fn garbage(content: &Links, options: &GcOptions) -> Garbage {
-    let (now, grace) = (content.now(), options.grace.as_millis());
-    let live = if options.untagged {
-        reachable(content, now, grace)
-    } else {
-        content.manifests.keys().cloned().collect()
-    };
-    let dead = content.manifests.keys().filter(|digest| !live.contains(*digest));
-    let manifests = dead.cloned().collect();
-    let mut needed = HashSet::new();
-    for link in live.iter().filter_map(|digest| content.manifests.get(digest)) {
-        needed.extend(link.record.blobs.iter().map(|(digest, _)| digest));
-        needed.extend(&link.record.manifests);
-    }
-    let unneeded = content
-        .blobs
-        .iter()
-        .filter(|(digest, link)| !needed.contains(digest) && link.touched.is_before(now, grace));
-    let blobs = unneeded.map(|(digest, _)| digest.clone()).collect();
+fn garbage(repository: &Repository, options: &GcOptions) -> Garbage {
+    let (now, grace) = (repository.content().now(), options.grace.as_millis());
+    let live = options.untagged.then(|| reachable(repository, now, grace));
+    let (mut manifests, mut needed) = (Vec::new(), HashSet::new());
+    repository.each(MANIFEST, |digest, link| {
+        let lives = |live: &HashSet<_>| live.contains(&PackedDigest::of(digest));
+        if live.as_ref().is_none_or(lives) {
+            let all = link.manifest().into_iter().flat_map(PackedManifest::needed);
+            needed.extend(all.map(PackedDigest::of));
+        } else {
+            manifests.extend(unpack_digest(digest));
+        }
+    });
+    let mut blobs = Vec::new();
+    repository.each(BLOB, |digest, link| {
+        if link.touched.is_before(now, grace) && !needed.contains(&PackedDigest::of(digest)) {
+            blobs.extend(unpack_digest(digest));
+        }
+    });
     Garbage { manifests, blobs }
 }
 
 /// The manifests that tags lead to, and those that were used within the grace.
-fn reachable(content: &Links, now: u64, grace: u128) -> HashSet<Digest> {
-    let recent = content
-        .manifests
-        .iter()
-        .filter(|(_, link)| !link.touched.is_before(now, grace));
-    let recent = recent.map(|(digest, _)| digest.clone());
-    let mut waiting = content.tags.values().cloned().chain(recent).collect::<Vec<_>>();
+fn reachable(repository: &Repository, now: u64, grace: u128) -> HashSet<PackedDigest> {
+    let mut waiting = repository
+        .content()
+        .targets()
+        .map(Box::from)
+        .collect::<Vec<Box<[u8]>>>();
+    repository.each(MANIFEST, |digest, link| {
+        if !link.touched.is_before(now, grace) {
+            waiting.push(digest.into());
+        }
+    });
     let mut reached = HashSet::new();
     while let Some(digest) = waiting.pop() {
-        let Some(link) = content.manifests.get(&digest) else {
+        let content = repository.content();
+        let Some(manifest) = content.manifest(&digest) else {
             continue;
         };
-        if !reached.insert(digest.clone()) {
-            continue;
+        if reached.insert(PackedDigest::of(&digest)) {
+            waiting.extend(manifest.manifests().map(Box::from));
+            waiting.extend(content.referrers(&digest).map(Box::from));
         }
-        waiting.extend(link.record.manifests.iter().cloned());
-        waiting.extend(content.referrers.get(&digest).into_iter().flatten().cloned());
     }
     reached
 }

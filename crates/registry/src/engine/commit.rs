@@ -95,11 +95,10 @@ impl<S: Storage + 'static> Engine<S> {
             let holds = match guard {
                 Guard::Present(key) => content.has(key),
                 Guard::Absent(key) => !content.has(key),
-                Guard::Tag(tag, target) => content.tags.get(tag) == target.as_ref(),
-                Guard::MediaType(digest, media_type) => content
-                    .manifests
-                    .get(digest)
-                    .is_none_or(|link| link.record.media_type == *media_type),
+                Guard::Tag(tag, target) => content.tag(tag) == *target,
+                Guard::MediaType(digest, media_type) => {
+                    content.media_type(digest).is_none_or(|own| own == *media_type)
+                }
                 Guard::RepositoryQuota(limit) => {
                     reserved.repository = added(&content, &commit.changes, |_| true);
                     let others = reservations.of_repository(&repository.path, true);
@@ -202,7 +201,7 @@ impl<S: Storage + 'static> Engine<S> {
                 if recorded.is_ok() {
                     engine.recent.locked().insert(id);
                     let mut content = repository.content_mut();
-                    for change in changes {
+                    for change in &changes {
                         content.apply(change);
                     }
                     engine.outbox.add(&repository.path, events);
@@ -298,7 +297,7 @@ fn with_tags(content: &Links, changes: Vec<Change>) -> Vec<Change> {
     let mut all = Vec::with_capacity(changes.len());
     for change in changes {
         if let Change::Remove(RecordKey::Manifest(digest)) = &change {
-            let tags = content.tags_of(digest).cloned();
+            let tags = content.tags_of(digest).into_iter();
             all.extend(tags.map(|tag| Change::Remove(RecordKey::Tag(tag))));
         }
         all.push(change);

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 use super::Repository;
@@ -14,7 +12,7 @@ pub(super) enum Gate {
 
 impl Gate {
     pub(super) async fn of(repository: &Repository, commit: &Commit) -> Self {
-        let lock = Arc::clone(&repository.commit_lock);
+        let lock = repository.commit_lock();
         let is_blob = |change: &Change| matches!(change, Change::Put(Record::Blob(..)));
         // Quotas are exact by reservations; no other condition may change before the commit.
         let is_quota = |guard: &Guard| matches!(guard, Guard::RepositoryQuota(_) | Guard::UserQuota(..));

@@ -8,6 +8,8 @@ mod content;
 mod events;
 mod gate;
 mod intake;
+mod leaves;
+mod links;
 mod note;
 mod recent;
 mod records;
@@ -33,15 +35,17 @@ pub use self::collect::{GcOptions, GcReport};
 use self::{
     aggregates::Aggregates,
     events::MemoryOutbox,
+    links::Links,
     recent::RecentCommits,
     relation::Relation,
-    repository::{Links, Repository},
+    repository::Repository,
     reserved::{QuotaBytes, Reservation, Reservations},
     sessions::Sessions,
     usage::UserUsage,
 };
 use crate::{
     Change, RepositoryPath, Storage,
+    packed::{MANIFEST, PackedDigest, unpack_digest},
     sync::{LockExt as _, RwLockExt as _},
 };
 
@@ -67,7 +71,7 @@ struct Engine<S> {
     outbox: MemoryOutbox,
     recent: Mutex<RecentCommits>,
     /// Content that this process has received or verified.
-    verified: Mutex<HashSet<Digest>>,
+    verified: Mutex<HashSet<PackedDigest>>,
 }
 
 impl<S: Storage + 'static> LocalBackend<S> {
@@ -83,7 +87,7 @@ impl<S: Storage + 'static> LocalBackend<S> {
         let mut records = engine.storage.records().await?;
         while let Some(part) = records.next().await {
             for (path, record) in part? {
-                engine.repository(&path).content_mut().apply(Change::Put(record));
+                engine.repository(&path).content_mut().apply(&Change::Put(record));
             }
         }
         for (id, note) in engine.storage.uploads().await? {
@@ -117,7 +121,9 @@ impl<S> LocalBackend<S> {
     pub(crate) fn manifests_of(&self, repository: &RepositoryPath) -> Vec<Digest> {
         let repository = self.0.existing(repository);
         repository.map_or_else(Vec::new, |repository| {
-            repository.content().manifests.keys().cloned().collect()
+            let mut digests = Vec::new();
+            repository.each(MANIFEST, |digest, _| digests.extend(unpack_digest(digest)));
+            digests
         })
     }
 
@@ -188,13 +194,13 @@ impl<S> Engine<S> {
 impl<S> Engine<S> {
     fn mark_verified(&self, digest: &Digest) {
         let mut verified = self.verified.locked();
-        verified.insert(digest.clone());
+        verified.insert(digest.into());
     }
 
     /// Removes the record that content was verified, since it is gone.
     fn forget(&self, digest: &Digest) {
         let mut verified = self.verified.locked();
-        verified.remove(digest);
+        verified.remove(&digest.into());
         if verified.len() < verified.capacity() / 4 {
             verified.shrink_to_fit(); // only below a quarter, since each time copies the set
         }
@@ -202,6 +208,6 @@ impl<S> Engine<S> {
 
     fn is_verified(&self, digest: &Digest) -> bool {
         let verified = self.verified.locked();
-        verified.contains(digest)
+        verified.contains(&digest.into())
     }
 }

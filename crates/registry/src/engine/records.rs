@@ -27,7 +27,7 @@ impl<S: Storage + 'static> Records for LocalBackend<S> {
         let Some(repository) = self.0.existing(repository) else {
             return Ok(vec![None; keys.len()]);
         };
-        let content = repository.content();
+        let mut content = repository.content_mut();
         let touched = keys.iter().map(|key| {
             content.touch(key);
             content.value(key)
@@ -63,7 +63,7 @@ impl<S: Storage + 'static> Records for LocalBackend<S> {
     }
 
     async fn holders(&self, digest: &Digest, limit: usize) -> Result<Vec<RepositoryPath>, Error> {
-        Ok(self.0.aggregates.holders_of(digest, limit))
+        Ok(self.0.aggregates.holders_of(&digest.into(), limit))
     }
 
     async fn usage(&self, repository: &RepositoryPath, user: Option<&str>) -> Result<Usage, Error> {

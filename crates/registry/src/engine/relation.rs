@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{HashMap, HashSet},
     hash::Hash,
     mem,
 };
@@ -11,7 +11,11 @@ pub(crate) struct Relation<K, V>(HashMap<K, Values<V>>);
 #[derive(Debug)]
 enum Values<V> {
     One(V),
-    Many(BTreeSet<V>),
+    #[expect(
+        clippy::box_collection,
+        reason = "an entry of one value is a third of the size"
+    )]
+    Many(Box<HashSet<V>>),
 }
 
 impl<K, V> Default for Relation<K, V> {
@@ -20,7 +24,7 @@ impl<K, V> Default for Relation<K, V> {
     }
 }
 
-impl<K: Eq + Hash, V: Ord> Relation<K, V> {
+impl<K: Eq + Hash, V: Eq + Hash> Relation<K, V> {
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let Some(values) = self.0.get_mut(&key) else {
             self.0.insert(key, Values::One(value));
@@ -29,7 +33,7 @@ impl<K: Eq + Hash, V: Ord> Relation<K, V> {
         match values {
             Values::One(one) if *one == value => {}
             Values::One(_) => {
-                let before = mem::replace(values, Values::Many(BTreeSet::from([value])));
+                let before = mem::replace(values, Values::Many(Box::new(HashSet::from([value]))));
                 if let (Values::Many(many), Values::One(one)) = (values, before) {
                     many.insert(one);
                 }
@@ -44,6 +48,9 @@ impl<K: Eq + Hash, V: Ord> Relation<K, V> {
             Some(Values::One(one)) => one == value,
             Some(Values::Many(many)) => {
                 many.remove(value);
+                if many.len() < many.capacity() / 4 {
+                    many.shrink_to_fit();
+                }
                 many.is_empty()
             }
         };
@@ -59,7 +66,7 @@ impl<K: Eq + Hash, V: Ord> Relation<K, V> {
         self.0.contains_key(key)
     }
 
-    /// The values of a key, in order.
+    /// The values of a key.
     pub(crate) fn of(&self, key: &K) -> impl Iterator<Item = &V> {
         let (one, many) = match self.0.get(key) {
             None => (None, None),
@@ -80,7 +87,11 @@ mod tests {
         for (key, value) in [(1, 'b'), (1, 'b'), (1, 'a'), (2, 'c'), (1, 'd')] {
             relation.insert(key, value);
         }
-        let of = |relation: &Relation<i32, char>, key| relation.of(&key).copied().collect::<String>();
+        let of = |relation: &Relation<i32, char>, key| {
+            let mut values = relation.of(&key).copied().collect::<Vec<_>>();
+            values.sort_unstable();
+            values.into_iter().collect::<String>()
+        };
         assert_eq!([1, 2, 3].map(|key| of(&relation, key)), ["abd", "c", ""]);
         for (key, value, left) in [(1, 'x', "abd"), (1, 'a', "bd"), (1, 'd', "b"), (1, 'b', "")] {
             relation.remove(&key, &value);
