@@ -2,7 +2,7 @@
 //!
 //! | path | holds |
 //! |---|---|
-//! | `registry/journal` | the records |
+//! | `registry/journal` | the records, as the module `journal` has them |
 //! | `registry/notes/<id>` | the note of an upload |
 //! | all else | the layout's: `blobs`, and in `.wharf` the uploads' bytes, corrupt content and the lock |
 //!
@@ -25,7 +25,7 @@ use wharf_store::{ExclusiveLayout, Layout};
 
 pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
-use crate::{Change, Listing, LocalBackend, Record, RepositoryPath, Storage, background};
+use crate::{Change, Listing, LocalBackend, Record, RepositoryPath, Storage, background, engine::Loading};
 
 /// A backend in a directory, which outlives the process and crashes of the machine.
 ///
@@ -61,7 +61,8 @@ impl DiskBackend {
     ///
     /// As [`DiskBackend::open`].
     pub async fn over(store: &Layout) -> Result<Self, Error> {
-        Self::load(DiskStorage::over(store).await?).await
+        let (storage, loading) = DiskStorage::open(store).await?;
+        Self::with_index(storage, loading.end()).await
     }
 
     /// The end of the journal that was cut off when the directory was opened, for the operator's log; `None`
@@ -79,6 +80,11 @@ impl DiskStorage {
     ///
     /// As [`DiskBackend::open`].
     pub async fn over(store: &Layout) -> Result<Self, Error> {
+        Self::open(store).await.map(|(storage, _)| storage)
+    }
+
+    /// Opens the storage, and makes an index of its records.
+    async fn open(store: &Layout) -> Result<(Self, Loading), Error> {
         let layout = store.make_exclusive().await?;
         let directory = store.path().join("registry");
         if has_lost_journal(&directory)? && !layout.removable().await?.is_empty() {
@@ -86,15 +92,20 @@ impl DiskStorage {
         }
         blocking(move || {
             files::make_dir(&directory)?;
-            let journal = Journal::open(&directory)?;
+            let mut loading = Loading::default();
+            let journal = Journal::open(&directory, &mut |key, value| {
+                let applied = records::split(key).and_then(|(path, own)| loading.apply(path, own, value));
+                applied.ok_or_else(|| records::corrupt(key))
+            })?;
             let notes = Notes::open(&directory)?; // after it: so a directory with notes has had a journal
             files::sync_dir(&directory)?;
             files::sync_dir(layout.layout().path())?;
-            Ok(Self {
+            let storage = Self {
                 layout: Arc::new(layout),
                 journal,
                 notes,
-            })
+            };
+            Ok((storage, loading))
         })
         .await
     }
@@ -136,14 +147,13 @@ async fn joined<T>(work: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
 #[async_trait]
 impl Storage for DiskStorage {
     async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
-        let decode = |(key, value): (String, String)| records::decode(&key, &value);
+        let decode = |(key, value): (Vec<u8>, Vec<u8>)| records::decode(&key, &value);
         Ok(self.journal.records().try_map(decode))
     }
 
     async fn record(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
         let entries = changes.iter().map(|change| records::encode(repository, change));
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        self.journal.write(&entries).await
+        self.journal.write(&entries.collect::<Vec<_>>()).await
     }
 
     fn health(&self) -> Result<(), Error> {

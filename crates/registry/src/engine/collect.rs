@@ -96,7 +96,7 @@ impl<S: Storage + 'static> Engine<S> {
     pub(super) async fn collect(self: &Arc<Self>, options: &GcOptions) -> Result<GcReport, Error> {
         let mut report = GcReport::default();
         let mut unlinked = Ok(());
-        for repository in self.repositories_after("") {
+        for repository in self.index.repositories_after("") {
             unlinked = self.unlink(&repository, options, &mut report).await;
             if unlinked.is_err() {
                 break; // on a full disk nothing can be recorded, but what follows makes room
@@ -106,13 +106,13 @@ impl<S: Storage + 'static> Engine<S> {
         let mut listing = self.storage.digests().await?;
         while let Some(part) = listing.next().await {
             let mut loose = part?;
-            loose.retain(|digest| !self.aggregates.is_linked(&digest.into()));
+            loose.retain(|digest| !self.index.aggregates.is_linked(&digest.into()));
             for batch in loose.chunks(BATCH) {
                 self.remove_unlinked(batch, options.dry_run, &mut report).await?;
             }
             yield_now().await;
         }
-        self.forget_empty();
+        self.index.forget_empty();
         unlinked.map(|()| report)
     }
 
@@ -126,7 +126,7 @@ impl<S: Storage + 'static> Engine<S> {
     ) -> Result<(), Error> {
         let _sweep = self.sweep.write().await;
         for digest in digests {
-            if self.aggregates.is_linked(&digest.into()) {
+            if self.index.aggregates.is_linked(&digest.into()) {
                 continue;
             }
             report.bytes += self.storage.size(digest).await?.unwrap_or_default();

@@ -34,8 +34,8 @@ impl<S: Storage + 'static> Engine<S> {
         };
         let puts = |change: &Change| matches!(change, Change::Put(_));
         let repository = if commit.changes.iter().any(puts) {
-            self.repository(path)
-        } else if let Some(repository) = self.existing(path) {
+            self.index.repository(path)
+        } else if let Some(repository) = self.index.existing(path.as_str()) {
             repository
         } else {
             return Ok(self.commit_nothing(path, &commit));
@@ -69,7 +69,7 @@ impl<S: Storage + 'static> Engine<S> {
         if self.recent.locked().contains(commit.id) {
             return Outcome::Committed;
         }
-        let empty = Repository::new(path.clone(), Arc::clone(&self.aggregates));
+        let empty = Repository::new(path.clone(), Arc::clone(&self.index.aggregates));
         if let Err(refusal) = self.judge(&empty, commit, false) {
             return Outcome::Refused(refusal);
         }
@@ -109,7 +109,12 @@ impl<S: Storage + 'static> Engine<S> {
                     reserved.user = added(&content, &commit.changes, is_own);
                     user = Some(name.clone());
                     let others = reservations.of_user(name, true);
-                    fits(self.aggregates.usage.of(name), others, reserved.user, *limit)
+                    fits(
+                        self.index.aggregates.usage.of(name),
+                        others,
+                        reserved.user,
+                        *limit,
+                    )
                 }
             };
             if !holds {
@@ -219,12 +224,12 @@ impl<S: Storage + 'static> Engine<S> {
     pub(super) fn usage(&self, path: &RepositoryPath, user: Option<&str>) -> Usage {
         let reservations = self.reservations();
         self.sessions.received(path, user, |here, own| {
-            let repository = self.existing(path);
+            let repository = self.index.existing(path.as_str());
             let linked = repository.map_or(0, |repository| repository.content().bytes);
             let here = here.saturating_add(reservations.of_repository(path, false));
             let own = user.map_or(0, |user| {
                 let own = own.saturating_add(reservations.of_user(user, false));
-                own.saturating_add(self.aggregates.usage.of(user))
+                own.saturating_add(self.index.aggregates.usage.of(user))
             });
             Usage {
                 repository: here.saturating_add(linked),
@@ -234,7 +239,7 @@ impl<S: Storage + 'static> Engine<S> {
     }
 
     pub(super) fn inventory(&self) -> Inventory {
-        let totals = &self.aggregates.totals;
+        let totals = &self.index.aggregates.totals;
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let (uploads, uploading) = self.sessions.count();
         Inventory {

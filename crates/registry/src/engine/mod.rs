@@ -7,6 +7,7 @@ mod commit;
 mod content;
 mod events;
 mod gate;
+mod index;
 mod intake;
 mod leaves;
 mod links;
@@ -21,10 +22,9 @@ mod uploads;
 mod usage;
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    fmt, iter,
-    ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, RwLock},
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync;
@@ -32,6 +32,7 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 
 pub use self::collect::{GcOptions, GcReport};
+pub(crate) use self::index::{Index, Loading};
 use self::{
     aggregates::Aggregates,
     events::MemoryOutbox,
@@ -46,11 +47,8 @@ use self::{
 use crate::{
     Change, RepositoryPath, Storage,
     packed::{MANIFEST, PackedDigest, unpack_digest},
-    sync::{LockExt as _, RwLockExt as _},
+    sync::LockExt as _,
 };
-
-/// The number of repositories that are listed at a time, so that other tasks run in between.
-const PART: usize = 256;
 
 /// A backend that belongs to one process, over a [`Storage`]. Its records are all in memory; the storage has
 /// their log.
@@ -64,8 +62,7 @@ struct Engine<S> {
     /// Content is linked under a shared lock and removed under an exclusive one, so that nothing is removed
     /// between the moment it is found and the moment it is linked.
     sweep: Arc<sync::RwLock<()>>,
-    repositories: RwLock<BTreeMap<RepositoryPath, Arc<Repository>>>,
-    aggregates: Arc<Aggregates>,
+    index: Index,
     reservations: Mutex<Reservations>,
     sessions: Sessions,
     outbox: MemoryOutbox,
@@ -82,14 +79,20 @@ impl<S: Storage + 'static> LocalBackend<S> {
     /// Those of the storage, among them [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) for a record
     /// that cannot be read.
     pub async fn load(storage: S) -> Result<Self, Error> {
-        let backend = Self::empty(storage);
-        let engine = &backend.0;
-        let mut records = engine.storage.records().await?;
+        let index = Index::default();
+        let mut records = storage.records().await?;
         while let Some(part) = records.next().await {
             for (path, record) in part? {
-                engine.repository(&path).content_mut().apply(&Change::Put(record));
+                index.repository(&path).content_mut().apply(&Change::Put(record));
             }
         }
+        Self::with_index(storage, index).await
+    }
+
+    /// A backend over a storage with these records.
+    pub(crate) async fn with_index(storage: S, index: Index) -> Result<Self, Error> {
+        let backend = Self::over_index(storage, index);
+        let engine = &backend.0;
         for (id, note) in engine.storage.uploads().await? {
             let length = engine.storage.length(&id).await?;
             match length.zip(note::decode(&note)) {
@@ -102,11 +105,14 @@ impl<S: Storage + 'static> LocalBackend<S> {
 
     /// A backend over a storage that has nothing yet.
     pub(crate) fn empty(storage: S) -> Self {
+        Self::over_index(storage, Index::default())
+    }
+
+    fn over_index(storage: S, index: Index) -> Self {
         Self(Arc::new(Engine {
             storage,
             sweep: Arc::default(),
-            repositories: RwLock::default(),
-            aggregates: Arc::new(Aggregates::new()),
+            index,
             reservations: Mutex::default(),
             sessions: Sessions::default(),
             outbox: MemoryOutbox::default(),
@@ -119,7 +125,7 @@ impl<S: Storage + 'static> LocalBackend<S> {
 impl<S> LocalBackend<S> {
     /// The manifests of a repository.
     pub(crate) fn manifests_of(&self, repository: &RepositoryPath) -> Vec<Digest> {
-        let repository = self.0.existing(repository);
+        let repository = self.0.index.existing(repository.as_str());
         repository.map_or_else(Vec::new, |repository| {
             let mut digests = Vec::new();
             repository.each(MANIFEST, |digest, _| digests.extend(unpack_digest(digest)));
@@ -140,50 +146,7 @@ impl<S: fmt::Debug> fmt::Debug for LocalBackend<S> {
     }
 }
 
-/// The index.
 impl<S> Engine<S> {
-    /// The repository, created if it does not exist.
-    fn repository(&self, path: &RepositoryPath) -> Arc<Repository> {
-        if let Some(repository) = self.existing(path) {
-            return repository;
-        }
-        let mut repositories = self.repositories.write_locked();
-        let new = || Arc::new(Repository::new(path.clone(), Arc::clone(&self.aggregates)));
-        Arc::clone(repositories.entry(path.clone()).or_insert_with(new))
-    }
-
-    /// The repository, if anything was ever pushed to it.
-    fn existing(&self, path: &RepositoryPath) -> Option<Arc<Repository>> {
-        let repositories = self.repositories.read_locked();
-        repositories.get(path).cloned()
-    }
-
-    /// The repositories whose names come after this one, in order. They are looked up part by part: a page
-    /// costs no more than it shows, and changes do not wait for a long list.
-    fn repositories_after(&self, name: &str) -> impl Iterator<Item = Arc<Repository>> {
-        let mut last = name.to_owned();
-        let part = move || {
-            let repositories = self.repositories.read_locked();
-            let after = (Bound::Excluded(last.as_str()), Bound::Unbounded);
-            let part = repositories.range::<str, _>(after).take(PART);
-            let part = part
-                .map(|(_, repository)| Arc::clone(repository))
-                .collect::<Vec<_>>();
-            part.last()?.path.as_str().clone_into(&mut last);
-            Some(part)
-        };
-        iter::from_fn(part).flatten()
-    }
-
-    /// Forgets repositories that hold nothing and that no request is about to fill, so that names alone take
-    /// no memory.
-    fn forget_empty(&self) {
-        let mut repositories = self.repositories.write_locked();
-        // Under this lock nobody comes by one whose only owner is the map.
-        repositories
-            .retain(|_, repository| Arc::strong_count(repository) > 1 || !repository.content().is_empty());
-    }
-
     /// The reservations. To be locked before sessions and links are.
     fn reservations(&self) -> MutexGuard<'_, Reservations> {
         self.reservations.locked()

@@ -12,7 +12,7 @@ impl<S: Storage + 'static> Records for LocalBackend<S> {
         repository: &RepositoryPath,
         keys: &[RecordKey],
     ) -> Result<Vec<Option<Record>>, Error> {
-        let Some(repository) = self.0.existing(repository) else {
+        let Some(repository) = self.0.index.existing(repository.as_str()) else {
             return Ok(vec![None; keys.len()]);
         };
         let content = repository.content();
@@ -24,7 +24,7 @@ impl<S: Storage + 'static> Records for LocalBackend<S> {
         repository: &RepositoryPath,
         keys: &[RecordKey],
     ) -> Result<Vec<Option<Record>>, Error> {
-        let Some(repository) = self.0.existing(repository) else {
+        let Some(repository) = self.0.index.existing(repository.as_str()) else {
             return Ok(vec![None; keys.len()]);
         };
         let mut content = repository.content_mut();
@@ -42,19 +42,19 @@ impl<S: Storage + 'static> Records for LocalBackend<S> {
         after: &str,
         limit: usize,
     ) -> Result<Vec<Record>, Error> {
-        let repository = self.0.existing(repository);
+        let repository = self.0.index.existing(repository.as_str());
         Ok(repository.map_or_else(Vec::new, |repository| {
             repository.content().range(range, after, limit)
         }))
     }
 
     async fn exists(&self, repository: &RepositoryPath) -> Result<bool, Error> {
-        let repository = self.0.existing(repository);
+        let repository = self.0.index.existing(repository.as_str());
         Ok(repository.is_some_and(|repository| !repository.content().is_empty()))
     }
 
     async fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryPath>, Error> {
-        let full = self.0.repositories_after(after);
+        let full = self.0.index.repositories_after(after);
         let full = full.filter(|repository| !repository.content().is_empty());
         Ok(full
             .take(limit)
@@ -63,7 +63,7 @@ impl<S: Storage + 'static> Records for LocalBackend<S> {
     }
 
     async fn holders(&self, digest: &Digest, limit: usize) -> Result<Vec<RepositoryPath>, Error> {
-        Ok(self.0.aggregates.holders_of(&digest.into(), limit))
+        Ok(self.0.index.aggregates.holders_of(&digest.into(), limit))
     }
 
     async fn usage(&self, repository: &RepositoryPath, user: Option<&str>) -> Result<Usage, Error> {

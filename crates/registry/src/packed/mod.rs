@@ -32,7 +32,7 @@ pub(crate) use self::{
     input::{Input, pack_number},
     key::{BLOB, MANIFEST, TAG, pack_key, unpack_key},
     manifest::PackedManifest,
-    value::{Counted, pack_value, unpack},
+    value::{Counted, is_record, pack_value, unpack},
 };
 
 #[cfg(test)]

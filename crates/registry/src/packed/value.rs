@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wharf_content::MediaType;
 
 use super::{
-    Input, PackedManifest,
+    BLOB, Input, MANIFEST, PackedManifest, TAG,
     input::{pack_number, pack_section},
     manifest::pack_manifest,
     pack_digest, unpack_digest, unpack_key,
@@ -146,4 +146,20 @@ pub(crate) fn unpack(key: &[u8], value: &[u8]) -> Option<Record> {
         }
         RecordKey::Tag(tag) => Record::Tag(tag, unpack_digest(value)?),
     })
+}
+
+/// Whether these are the key and the value of a record: [`unpack`] without its allocations.
+pub(crate) fn is_record(key: &[u8], value: &[u8]) -> bool {
+    let is_digest = |packed: &[u8]| {
+        let mut input = Input(packed);
+        input.digest().is_some() && input.is_empty()
+    };
+    match key.split_first() {
+        Some((&BLOB, digest)) => is_digest(digest) && Counted::blob(value).is_some(),
+        Some((&MANIFEST, digest)) => {
+            is_digest(digest) && PackedManifest::parse(value).is_some_and(PackedManifest::is_whole)
+        }
+        Some((&TAG, _)) => unpack_key(key).is_some() && is_digest(value),
+        _ => false,
+    }
 }

@@ -1,9 +1,6 @@
-//! Rewriting the journal while others write to it, when most of its changes are outdated.
+//! Rewriting the journal while others write to it, when many changes have been appended.
 
-use std::{
-    mem,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{mem, sync::Arc};
 
 use tokio::task::spawn_blocking;
 use wharf_content::Error;
@@ -20,7 +17,7 @@ use super::{
 const REST: u64 = 256 * 1024;
 
 /// While the journal is rewritten, writers wait as soon as it is so many times as long as when rewriting was
-/// due. So a journal has at most four times the bytes of current changes, 2 MiB, and one group.
+/// due. So a journal has at most three times the bytes that it had when it was last rewritten, 2 MiB, and one group.
 const MAX_OVERDUE: u64 = 2;
 
 /// The state of the rewriting.
@@ -47,14 +44,14 @@ impl SharedJournal {
             return;
         };
         let (mut rewriting, mut scan) = *ready;
-        if *scan.id() != tail.id || rewriting.copy(&mut scan, tail.length, |_| true).is_err() {
+        if *scan.id() != tail.id || rewriting.copy(&mut scan, tail.length).is_err() {
             return; // it stays as it is: longer than it need be, but whole
         }
-        let mut live = self.live();
+        let mut length = self.length();
         if let Ok(rewritten) = rewriting.replace(&self.path, &self.sync) {
-            (*tail, *live) = rewritten;
-            self.length.store(tail.length, Ordering::Release);
-            drop(live);
+            *tail = rewritten;
+            *length = tail.length;
+            drop(length);
             if let Err(error) = sync_directory(&self.path) {
                 self.queue().broken = Some(Broken::by(&error));
             }
@@ -76,19 +73,15 @@ impl SharedJournal {
     /// Writes most of a new journal while others write to this one.
     pub(super) fn write_beside(&self) -> Result<(Rewriting, Scan), Error> {
         let (mut scan, length) = self.scan()?;
-        let live = self.live().rewritten();
-        let mut rewriting = Rewriting::begin(&self.path, live, &self.prints)?;
-        rewriting.copy(&mut scan, length, |change| {
-            self.live().counts(self.prints.of(&change.key), change.number)
-        })?;
+        let mut rewriting = Rewriting::begin(&self.path)?;
+        rewriting.sort(&mut scan, length)?;
         loop {
-            let length = self.length.load(Ordering::Acquire);
+            let length = *self.length();
             if length.saturating_sub(scan.offset()) < REST {
                 rewriting.sync()?;
                 return Ok((rewriting, scan));
             }
-            // All of it: what it removes may have been copied before.
-            rewriting.copy(&mut scan, length, |_| true)?;
+            rewriting.copy(&mut scan, length)?;
         }
     }
 }
@@ -118,23 +111,19 @@ impl Drop for Running {
     }
 }
 
-/// Begins to rewrite the journal if most of it is outdated. True if the rewriting has just begun.
-pub(super) fn begin_if_due(shared: &Arc<SharedJournal>, tail: &Tail) -> bool {
-    let due = shared.live().bytes().saturating_mul(2).saturating_add(SLACK);
-    let mut queue = shared.queue();
-    if tail.length <= due.max(tail.retry) || !matches!(queue.rewriting, Beside::None) {
-        return false;
-    }
-    queue.rewriting = Beside::Begun(due.max(tail.retry).saturating_mul(MAX_OVERDUE));
-    true
-}
-
+/// Begins to rewrite the journal if that is due.
 pub(super) fn rewrite_if_due(shared: &Arc<SharedJournal>, tail: &Tail) {
-    if begin_if_due(shared, tail) {
-        let running = Running(Arc::clone(shared));
-        drop(spawn_blocking(move || {
-            let shared = Arc::clone(&running.0);
-            shared.end_rewriting(shared.write_beside());
-        }));
+    let due = tail.due(SLACK).max(tail.retry);
+    {
+        let mut queue = shared.queue();
+        if tail.length <= due || !matches!(queue.rewriting, Beside::None) {
+            return;
+        }
+        queue.rewriting = Beside::Begun(due.saturating_mul(MAX_OVERDUE));
     }
+    let running = Running(Arc::clone(shared));
+    drop(spawn_blocking(move || {
+        let shared = Arc::clone(&running.0);
+        shared.end_rewriting(shared.write_beside());
+    }));
 }

@@ -1,14 +1,16 @@
 //! The records, as a journal of changes.
 //!
-//! Concurrent writers share one group and one sync. The journal is rewritten when most of its changes are
-//! outdated; writers only wait while the last changes are copied. After a failed sync the state of the disk
+//! Concurrent writers share one group and one sync. The journal begins with the records of the time when it was
+//! written, sorted. When half as much has been appended, it is rewritten beside its writers, which only wait while the last
+//! changes are copied: so it has little that is outdated, and is read fast. After a failed sync the state of the disk
 //! is unknown: the journal is rewritten from what was acknowledged before, and until that succeeds no change
 //! can be recorded.
 
 mod beside;
+mod changes;
 mod format;
 mod legacy;
-mod live;
+mod merge;
 mod open;
 mod queue;
 mod rewrite;
@@ -20,12 +22,9 @@ mod write;
 use std::{
     fs,
     fs::File,
-    io::{self, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -37,15 +36,15 @@ use tokio::{
 use wharf_content::{Error, ErrorKind};
 
 use self::{
-    format::{FileId, MAGIC, pair},
-    live::{Applied, Live, Prints},
+    changes::Packing,
+    format::{FileId, HEADER_WINDOW, NUMBER},
     queue::{Queue, QueuedChanges, WritePermit},
     scan::Scan,
 };
 use super::files::{self, At as _};
 use crate::{Listing, sync::LockExt as _};
 
-/// The journal is rewritten when it has this many bytes more than twice the bytes of current changes.
+/// The journal is rewritten when it has this many bytes more than its sorted part and half of that.
 const SLACK: u64 = 1024 * 1024;
 
 /// The pause between two attempts to rewrite a journal whose state is unknown.
@@ -57,11 +56,13 @@ const PART: usize = 1024;
 /// A change of one key of the journal.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Printable ASCII.
-    pub(super) key: String,
-    /// The new value, one line of text; `None` removes the key.
-    pub(super) value: Option<String>,
+    pub(super) key: Vec<u8>,
+    /// The new value; `None` removes the key.
+    pub(super) value: Option<Vec<u8>>,
 }
+
+/// Receives changes: keys, and their values or `None` where the key is removed.
+pub(super) type Each<'e> = dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), Error> + 'e;
 
 pub(super) struct Journal {
     shared: Arc<SharedJournal>,
@@ -88,10 +89,8 @@ type Sync = dyn Fn(&File) -> io::Result<()> + Send + std::marker::Sync;
 struct SharedJournal {
     path: PathBuf,
     queue: Mutex<Queue>,
-    live: Mutex<Live>,
-    prints: Prints,
-    /// Bytes of the file that have been acknowledged.
-    length: AtomicU64,
+    /// Bytes of the file that have been acknowledged. Locked while the file is replaced.
+    length: Mutex<u64>,
     /// Syncs the file.
     sync: Box<Sync>,
     /// How long a journal that could not be recovered is left alone.
@@ -102,44 +101,59 @@ struct SharedJournal {
 struct Tail {
     file: File,
     id: FileId,
+    /// The offset at which the sorted part ends.
+    sorted: u64,
     length: u64,
     /// The length in bytes from which rewriting is tried again after a failure.
     retry: u64,
 }
 
+impl Tail {
+    /// The length in bytes from which rewriting is due.
+    const fn due(&self, slack: u64) -> u64 {
+        self.sorted.saturating_add(self.sorted / 2).saturating_add(slack)
+    }
+}
+
 impl Journal {
-    pub(super) fn open(directory: &Path) -> Result<Self, Error> {
-        Self::with_sync(directory, Box::new(File::sync_all), RETRY)
+    /// Opens the journal, and passes its changes to `each`, in order.
+    pub(super) fn open(directory: &Path, each: &mut Each<'_>) -> Result<Self, Error> {
+        Self::with_sync(directory, Box::new(File::sync_all), RETRY, each)
     }
 
-    fn with_sync(directory: &Path, sync: Box<Sync>, retry: Duration) -> Result<Self, Error> {
+    fn with_sync(
+        directory: &Path,
+        sync: Box<Sync>,
+        retry: Duration,
+        each: &mut Each<'_>,
+    ) -> Result<Self, Error> {
         let path = directory.join("journal");
         rewrite::tidy(&path)?;
-        let prints = Prints::new();
-        let file = files::existing(files::options().open(&path).at("open", &path))?;
-        let length = match &file {
-            Some(file) => file.metadata().at("inspect", &path)?.len(),
-            None => 0,
-        };
-        let mut start = Vec::new();
-        if let Some(file) = &file {
-            let begins = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+        let (mut header, mut length) = (Vec::new(), 0);
+        if let Some(file) = files::existing(File::open(&path).at("open", &path))? {
+            length = file.metadata().at("inspect", &path)?.len();
+            let begins = BufReader::new(file)
+                .take(HEADER_WINDOW)
+                .read_until(b'\n', &mut header);
             begins.at("read", &path)?;
         }
-        let open::Opened { tail, live, whole } = match file {
-            Some(file) if start == MAGIC => open::read(&path, file, length, &prints, &sync)?,
-            _ => open::migrate(&path, length, &prints, &sync)?,
+        let migrated = match format::number(&header) {
+            Some(NUMBER) => None,
+            Some(number) if number > NUMBER => return Err(newer(&path, number)),
+            _ => Some((open::migrate(&path, length, &sync)?, length)),
         };
+        let file = files::options().open(&path).at("open", &path)?;
+        let length = file.metadata().at("inspect", &path)?.len();
+        let open::Opened { tail, whole } = open::read(&path, file, length, &sync, each)?;
+        let (whole, length) = migrated.unwrap_or((whole, length));
         let torn = (whole < length).then(|| TornTail {
             path: path.clone(),
             offset: whole,
             bytes: length - whole,
         });
         let shared = SharedJournal {
-            length: AtomicU64::new(tail.length),
+            length: Mutex::new(tail.length),
             queue: Mutex::new(Queue::new(tail)),
-            live: Mutex::new(live),
-            prints,
             path,
             sync,
             retry,
@@ -162,8 +176,8 @@ impl Journal {
         self.torn.as_ref()
     }
 
-    /// Lists all records, in any order. Nothing may be written meanwhile.
-    pub(super) fn records(&self) -> Listing<(String, String)> {
+    /// Lists all records, in the order of their keys.
+    pub(super) fn records(&self) -> Listing<(Vec<u8>, Vec<u8>)> {
         let (parts, listing) = mpsc::channel(1);
         let shared = Arc::clone(&self.shared);
         drop(spawn_blocking(move || {
@@ -180,7 +194,7 @@ impl Journal {
             return Ok(());
         }
         let (sender, written) = oneshot::channel();
-        let waiting = self.shared.encode(changes, sender)?;
+        let waiting = encode(changes, sender);
         if let Some(permit) = WritePermit::queue(&self.shared, waiting)? {
             spawn_blocking(move || permit.run());
         }
@@ -199,6 +213,25 @@ impl Journal {
         }
         health
     }
+}
+
+/// Packs the changes of a writer.
+fn encode(changes: &[Entry], sender: oneshot::Sender<Result<(), Error>>) -> QueuedChanges {
+    let mut packing = Packing::default();
+    for change in changes {
+        packing.push(&change.key, change.value.as_deref());
+    }
+    let bytes = packing.take();
+    QueuedChanges { bytes, sender }
+}
+
+fn newer(path: &Path, number: u64) -> Error {
+    let message = format!(
+        "{} was written by a newer version, in form {number} where this version reads forms up to {NUMBER}; open it with \
+         that version",
+        path.display()
+    );
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn corrupt(path: &Path, offset: u64) -> Error {
@@ -224,68 +257,35 @@ impl SharedJournal {
         self.queue.locked()
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.locked()
-    }
-
-    fn encode(
-        &self,
-        changes: &[Entry],
-        sender: oneshot::Sender<Result<(), Error>>,
-    ) -> Result<QueuedChanges, Error> {
-        let mut waiting = QueuedChanges {
-            bytes: Vec::new(),
-            changes: Vec::with_capacity(changes.len()),
-            sender,
-        };
-        for change in changes {
-            let pair = pair(&change.key, change.value.as_deref())?;
-            if !waiting.bytes.is_empty() {
-                waiting.bytes.push(b',');
-            }
-            waiting.bytes.extend_from_slice(&pair);
-            waiting.changes.push(Applied {
-                print: self.prints.of(&change.key),
-                bytes: pair.len() + 1,
-                removes: change.value.is_none(),
-            });
-        }
-        Ok(waiting)
+    fn length(&self) -> MutexGuard<'_, u64> {
+        self.length.locked()
     }
 
     /// A scan of the acknowledged part of the file, and its length.
     fn scan(&self) -> Result<(Scan, u64), Error> {
-        self.scan_of(&self.live())
-    }
-
-    /// As [`Self::scan`], for a caller that has locked `live`: nobody replaces the file while the lock is
-    /// held.
-    fn scan_of(&self, _live: &Live) -> Result<(Scan, u64), Error> {
-        let length = self.length.load(Ordering::Acquire);
+        let length = self.length();
         let file = File::open(&self.path).at("open", &self.path)?;
-        Ok((Scan::new(&self.path, file, length)?, length))
+        Ok((Scan::new(&self.path, file, *length)?, *length))
     }
 
     fn list(&self, parts: &mpsc::Sender<Result<Records, Error>>) -> Result<(), Error> {
-        // In another file, which may take this one's place, changes have other numbers.
-        let ((mut scan, length), counting) = {
-            let live = self.live();
-            (self.scan_of(&live)?, live.counting())
-        };
+        let (mut scan, length) = self.scan()?;
         let mut part = Vec::new();
-        scan.each(length, |change| {
-            let counts = counting.counts(change.number);
-            if let Some(value) = change.value.filter(|_| counts) {
-                part.push((change.key, value));
+        let gone = || Error::new(ErrorKind::Cancelled, "nobody reads the records");
+        merge::current(&mut scan, length, |key, value| {
+            part.push((key.to_vec(), value.to_vec()));
+            if part.len() < PART {
+                return Ok(());
             }
-            Ok(part.len() < PART || parts.blocking_send(Ok(std::mem::take(&mut part))).is_ok())
+            let sent = parts.blocking_send(Ok(std::mem::take(&mut part)));
+            sent.map_err(|_| gone())
         })?;
         let _ = parts.blocking_send(Ok(part)); // who asked may have gone
         Ok(())
     }
 }
 
-type Records = Vec<(String, String)>;
+type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
 struct Parts(mpsc::Receiver<Result<Records, Error>>);
 

@@ -1,16 +1,11 @@
-//! Opening a journal: changes are read up to the end of the last whole group, and the journal is rewritten if
-//! most of them are outdated.
+//! Opening a journal: changes are read up to the end of the last whole group, and the journal is rewritten if many
+//! have been appended.
 
-use std::{fs::File, path::Path};
+use std::{collections::BTreeMap, fs::File, path::Path};
 
 use wharf_content::Error;
 
-use super::{
-    Sync, Tail, legacy,
-    live::{Applied, Live, Prints},
-    rewrite::Rewriting,
-    scan::Scan,
-};
+use super::{Each, Sync, Tail, format::Reader, legacy, rewrite::Rewriting, scan::Scan};
 use crate::disk::files::{self, At as _};
 
 /// The value of [`SLACK`](super::SLACK), in bytes, for a journal that is being opened: smaller, since the
@@ -20,31 +15,24 @@ pub(super) const SLACK_AT_START: u64 = 4096;
 /// A journal that has been read.
 pub(super) struct Opened {
     pub(super) tail: Tail,
-    pub(super) live: Live,
     /// The bytes of the file when it was opened, up to the end of the last whole group.
     pub(super) whole: u64,
 }
 
-/// Reads a journal to the end of its last whole group.
+/// Reads a journal to the end of its last whole group, passes its changes to `each`, and rewrites it if that is due.
 pub(super) fn read(
     path: &Path,
     file: File,
     length: u64,
-    prints: &Prints,
     sync: &Sync,
+    each: &mut Each<'_>,
 ) -> Result<Opened, Error> {
-    let mut live = Live::default();
     let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
-    scan.all(|change| {
-        live.apply(&Applied {
-            print: prints.of(&change.key),
-            bytes: change.pair.len() + 1,
-            removes: change.value.is_none(),
-        });
-    })?;
-    let tail = Tail {
+    scan.all(each)?;
+    let mut tail = Tail {
         file,
         id: scan.id().clone(),
+        sorted: scan.sorted(),
         length: scan.offset(),
         retry: 0,
     };
@@ -53,57 +41,53 @@ pub(super) fn read(
     }
     sync(&tail.file).at("sync", path)?;
     let whole = tail.length;
-    shorten(path, (tail, live), whole, prints, sync)
-}
-
-/// Rewrites a journal without a header: one of the old format, an empty one, or none.
-pub(super) fn migrate(path: &Path, length: u64, prints: &Prints, sync: &Sync) -> Result<Opened, Error> {
-    let mut rewriting = Rewriting::begin(path, Live::default(), prints)?;
-    let mut whole = 0;
-    if length > 0 {
-        whole = legacy::read(path, |batch| {
-            let mut changes = batch.iter();
-            changes.try_for_each(|(key, value)| rewriting.add(key, value.as_deref()))
-        })?;
+    if whole > tail.due(SLACK_AT_START) {
+        tail = rewrite(path, whole, sync)?;
     }
-    let rewritten = rewriting.replace(path, sync)?;
-    sync_directory(path)?;
-    shorten(path, rewritten, whole, prints, sync)
+    Ok(Opened { tail, whole })
 }
 
-/// Rewrites a journal that has been read, if most of its changes are outdated.
-fn shorten(
-    path: &Path,
-    (tail, live): (Tail, Live),
-    whole: u64,
-    prints: &Prints,
-    sync: &Sync,
-) -> Result<Opened, Error> {
-    let is_long = tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START);
-    let (tail, live) = if is_long {
-        rewrite(path, tail.length, &live, prints, sync)?
-    } else {
-        (tail, live)
+/// Rewrites a journal of an old form, an empty one, or one that is missing. Returns the bytes that it had up to the end of its
+/// last whole group.
+pub(super) fn migrate(path: &Path, length: u64, sync: &Sync) -> Result<u64, Error> {
+    let mut current = BTreeMap::<Vec<u8>, Vec<u8>>::new();
+    let mut apply = |key: &[u8], value: Option<&[u8]>| {
+        match value {
+            Some(value) => drop(current.insert(key.to_vec(), value.to_vec())),
+            None => drop(current.remove(key)),
+        }
+        Ok(())
     };
-    Ok(Opened { tail, live, whole })
+    let whole = if length == 0 {
+        0
+    } else if Reader::new(File::open(path).at("open", path)?, length)
+        .at("read", path)?
+        .is_some()
+    {
+        let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
+        scan.all(&mut apply)?;
+        scan.offset()
+    } else {
+        legacy::read(path, &mut apply)?
+    };
+    let mut rewriting = Rewriting::begin(path)?;
+    for (key, value) in &current {
+        rewriting.push(key, Some(value))?;
+    }
+    rewriting.end_sorted()?;
+    rewriting.replace(path, sync)?;
+    sync_directory(path)?;
+    Ok(whole)
 }
 
 /// Rewrites the acknowledged part of a journal that nobody else uses.
-pub(super) fn rewrite(
-    path: &Path,
-    length: u64,
-    live: &Live,
-    prints: &Prints,
-    sync: &Sync,
-) -> Result<(Tail, Live), Error> {
-    let mut rewriting = Rewriting::begin(path, live.rewritten(), prints)?;
+pub(super) fn rewrite(path: &Path, length: u64, sync: &Sync) -> Result<Tail, Error> {
     let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
-    rewriting.copy(&mut scan, length, |change| {
-        live.counts(prints.of(&change.key), change.number)
-    })?;
-    let rewritten = rewriting.replace(path, sync)?;
+    let mut rewriting = Rewriting::begin(path)?;
+    rewriting.sort(&mut scan, length)?;
+    let tail = rewriting.replace(path, sync)?;
     sync_directory(path)?;
-    Ok(rewritten)
+    Ok(tail)
 }
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), Error> {

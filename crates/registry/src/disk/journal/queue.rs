@@ -8,7 +8,6 @@ use wharf_content::{Error, ErrorKind};
 use super::{
     SharedJournal, Tail,
     beside::{Beside, rewrite_if_due},
-    live::Applied,
     write::describe,
 };
 
@@ -19,7 +18,6 @@ const GROUP: usize = 1024 * 1024;
 pub(super) struct QueuedChanges {
     /// The changes in the format of the file.
     pub(super) bytes: Vec<u8>,
-    pub(super) changes: Vec<Applied>,
     pub(super) sender: oneshot::Sender<Result<(), Error>>,
 }
 

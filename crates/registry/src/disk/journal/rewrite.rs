@@ -1,10 +1,10 @@
-//! Writing a new journal that has only the current changes.
+//! Writing a new journal that has only the current records, sorted.
 
 use std::{
     ffi::OsStr,
     fs,
     fs::File,
-    io::{self, BufWriter, Write as _},
+    io::{self, BufWriter, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -12,9 +12,10 @@ use wharf_content::Error;
 
 use super::{
     Sync, Tail,
-    format::{FileId, pair},
-    live::{Applied, Live, Prints},
-    scan::{Scan, Scanned},
+    changes::Packing,
+    format::{FileId, Form},
+    merge,
+    scan::Scan,
 };
 use crate::disk::files::{self, At as _};
 
@@ -30,10 +31,10 @@ pub(super) struct Rewriting {
     file: BufWriter<File>,
     id: FileId,
     length: u64,
-    live: Live,
-    prints: Prints,
+    /// The offset at which the sorted part ends.
+    sorted: u64,
     /// Changes of the next group.
-    group: Vec<u8>,
+    group: Packing,
 }
 
 /// A file that is removed when this is dropped, unless it has been renamed.
@@ -62,69 +63,65 @@ pub(super) fn tidy(path: &Path) -> Result<(), Error> {
 }
 
 impl Rewriting {
-    pub(super) fn begin(path: &Path, live: Live, prints: &Prints) -> Result<Self, Error> {
+    /// Begins a file without records.
+    pub(super) fn begin(path: &Path) -> Result<Self, Error> {
         let id = FileId::new()?;
         let new = Scratch(path.with_extension(format!("{}{SUFFIX}", id.short())));
         let file = files::options().create_new(true).open(&new.0);
-        let header = id.header()?;
-        let mut file = BufWriter::new(file.at("create", &new.0)?);
-        file.write_all(&header).at("write", &new.0)?;
-        Ok(Self {
+        let mut rewriting = Self {
+            file: BufWriter::new(file.at("create", &new.0)?),
             new,
-            file,
+            length: 0,
+            sorted: 0,
+            group: Packing::default(),
             id,
-            length: header.len() as u64,
-            live,
-            prints: prints.clone(),
-            group: Vec::new(),
-        })
+        };
+        rewriting.write_header()?; // which takes its place
+        rewriting.length = rewriting.file.stream_position().at("write", &rewriting.new.0)?;
+        Ok(rewriting)
     }
 
-    /// Adds a change.
-    pub(super) fn add(&mut self, key: &str, value: Option<&str>) -> Result<(), Error> {
-        let pair = pair(key, value)?;
-        self.push(key, value.is_none(), &pair)
+    /// Writes the sorted part: the current records of the old journal at an acknowledged length, where the scan is then.
+    pub(super) fn sort(&mut self, scan: &mut Scan, length: u64) -> Result<(), Error> {
+        merge::current(scan, length, |key, value| self.push(key, Some(value)))?;
+        self.end_sorted()
     }
 
-    /// Copies the wanted changes of the old journal, from the position of `scan` to an offset.
-    pub(super) fn copy(
-        &mut self,
-        scan: &mut Scan,
-        end: u64,
-        wanted: impl Fn(&Scanned<'_>) -> bool,
-    ) -> Result<(), Error> {
-        scan.each(end, |change| {
-            if wanted(&change) {
-                self.push(&change.key, change.value.is_none(), change.pair.as_bytes())?;
-            }
-            Ok(true)
-        })
+    /// Ends the sorted part, to which [`Self::push`] has added records in the order of their keys.
+    pub(super) fn end_sorted(&mut self) -> Result<(), Error> {
+        self.write_group()?;
+        self.sorted = self.length;
+        self.write_header()?;
+        self.file.seek(SeekFrom::End(0)).at("write", &self.new.0)?;
+        Ok(())
     }
 
-    fn push(&mut self, key: &str, removes: bool, pair: &[u8]) -> Result<(), Error> {
-        if !self.group.is_empty() {
-            self.group.push(b',');
-        }
-        self.group.extend_from_slice(pair);
-        self.live.apply(&Applied {
-            print: self.prints.of(key),
-            bytes: pair.len() + 1,
-            removes,
-        });
-        if self.group.len() >= GROUP {
+    fn write_header(&mut self) -> Result<(), Error> {
+        let header = self.id.header(Form::Packed(self.sorted))?;
+        self.file.rewind().at("write", &self.new.0)?;
+        self.file.write_all(&header).at("write", &self.new.0)
+    }
+
+    /// Copies all changes of the old journal from the position of `scan` to an offset.
+    pub(super) fn copy(&mut self, scan: &mut Scan, end: u64) -> Result<(), Error> {
+        scan.each(end, &mut |key, value| self.push(key, value))
+    }
+
+    pub(super) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), Error> {
+        self.group.push(key, value);
+        if self.group.bytes.len() >= GROUP {
             self.write_group()?;
         }
         Ok(())
     }
 
     fn write_group(&mut self) -> Result<(), Error> {
-        if self.group.is_empty() {
+        if self.group.bytes.is_empty() {
             return Ok(());
         }
-        let group = self.id.group(self.length, &self.group)?;
+        let group = self.id.group(self.length, &self.group.take())?;
         self.file.write_all(&group).at("write", &self.new.0)?;
         self.length += group.len() as u64;
-        self.group.clear();
         Ok(())
     }
 
@@ -136,18 +133,18 @@ impl Rewriting {
     }
 
     /// Replaces the old journal. The caller syncs the directory.
-    pub(super) fn replace(mut self, path: &Path, sync: &Sync) -> Result<(Tail, Live), Error> {
+    pub(super) fn replace(mut self, path: &Path, sync: &Sync) -> Result<Tail, Error> {
         self.write_group()?;
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
         let file = file.at("write", &self.new.0)?;
         sync(&file).at("sync", &self.new.0)?;
         fs::rename(&self.new.0, path).at("rename", &self.new.0)?;
-        let tail = Tail {
+        Ok(Tail {
             file,
             id: self.id,
+            sorted: self.sorted,
             length: self.length,
             retry: 0,
-        };
-        Ok((tail, self.live))
+        })
     }
 }

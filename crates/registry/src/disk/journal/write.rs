@@ -1,9 +1,6 @@
 //! Writing groups of changes to the journal, and recovering it after a failure that leaves its state unknown.
 
-use std::{
-    io::{Seek as _, SeekFrom, Write as _},
-    sync::atomic::Ordering,
-};
+use std::io::{Seek as _, SeekFrom, Write as _};
 
 use wharf_content::Error;
 
@@ -28,13 +25,10 @@ impl SharedJournal {
             return;
         }
         let bytes = waiting.iter().map(|waiting| waiting.bytes.as_slice());
-        let bytes = bytes.collect::<Vec<_>>().join(&b',');
+        let bytes = bytes.collect::<Vec<_>>().concat();
         let written = self.write_group(tail, &bytes);
         if written.is_ok() {
-            let mut live = self.live();
-            let changes = waiting.iter().flat_map(|waiting| &waiting.changes);
-            changes.for_each(|change| live.apply(change));
-            self.length.store(tail.length, Ordering::Release);
+            *self.length() = tail.length;
         }
         let failed = match written {
             Ok(()) => None,
@@ -76,11 +70,10 @@ impl SharedJournal {
             return;
         }
         let recovered = {
-            let mut live = self.live();
-            let rewritten = rewrite(&self.path, tail.length, &live, &self.prints, &self.sync);
-            rewritten.map(|rewritten| {
-                (*tail, *live) = rewritten;
-                self.length.store(tail.length, Ordering::Release);
+            let mut length = self.length();
+            rewrite(&self.path, tail.length, &self.sync).map(|rewritten| {
+                *tail = rewritten;
+                *length = tail.length;
             })
         };
         let mut queue = self.queue();

@@ -4,13 +4,13 @@ use std::fs;
 
 use super::{
     super::{beside::Beside, *},
-    length, path, put, records, remove, written,
+    length, open, path, put, records, remove, written,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_is_written_anew_beside_its_writers() {
     let root = tempfile::tempdir().unwrap();
-    let journal = Arc::new(Journal::open(root.path()).unwrap());
+    let journal = Arc::new(open(&root).unwrap());
     journal.write(&put("kept", "1")).await.unwrap();
     let first = fs::read(path(&root)).unwrap()[..66].to_vec();
     for round in 0..30 {
@@ -44,17 +44,25 @@ async fn a_journal_is_written_anew_beside_its_writers() {
     assert_eq!(now.len(), 4); // of writers 0, 1 and 3 the last, and what was kept
     assert_eq!(now["kept"], "1");
     drop(journal);
-    let journal = Journal::open(root.path()).unwrap();
+    let journal = open(&root).unwrap();
     assert!(records(&journal).await == now);
 }
 
 /// Writes changes, or queues them if writers have to wait.
 fn write_now(journal: &Journal, changes: &[Entry]) -> oneshot::Receiver<Result<(), Error>> {
     let (sender, written) = oneshot::channel();
-    let changes = journal.shared.encode(changes, sender).unwrap();
+    let changes = encode(changes, sender);
     let permit = WritePermit::queue(&journal.shared, changes).unwrap();
     permit.expect("nobody else writes").run();
     written
+}
+
+/// Waits until nobody rewrites the journal or writes to it.
+async fn until_at_rest(journal: &Journal) {
+    let at_rest = |queue: &Queue| matches!(queue.rewriting, Beside::None) && queue.tail.is_some();
+    while !at_rest(&journal.shared.queue()) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -62,10 +70,12 @@ async fn writers_wait_for_a_rewriting_that_they_outpace() {
     const SIZE: usize = 50_000;
     for (current, removes) in [(0, false), (1, false), (1, true), (20, false), (50, true)] {
         let root = tempfile::tempdir().unwrap();
-        let journal = Journal::with_sync(root.path(), Box::new(|_| Ok(())), RETRY).unwrap();
+        let journal =
+            Journal::with_sync(root.path(), Box::new(|_| Ok(())), RETRY, &mut |_, _| Ok(())).unwrap();
         for number in 0..current {
             let change = put(&format!("current/{number}"), &"x".repeat(SIZE));
             write_now(&journal, &change).try_recv().unwrap().unwrap();
+            until_at_rest(&journal).await;
         }
         // Begun, and so slow that nothing of it is done while others write.
         let shared = &journal.shared;
@@ -103,7 +113,7 @@ async fn writers_wait_for_a_rewriting_that_they_outpace() {
 #[tokio::test]
 async fn a_rewriting_that_fails_lets_its_writers_go_on() {
     let root = tempfile::tempdir().unwrap();
-    let journal = Journal::open(root.path()).unwrap();
+    let journal = open(&root).unwrap();
     journal.shared.queue().rewriting = Beside::Begun(0);
     let mut written = write_now(&journal, &put("a", "1"));
     assert!(written.try_recv().is_err());
@@ -125,7 +135,7 @@ async fn what_is_left_of_a_rewriting_that_was_killed_goes() {
         for name in ["journal.new", "journal.01234567.new"] {
             fs::write(root.path().join(name), &left).unwrap();
         }
-        let journal = Journal::open(root.path()).unwrap();
+        let journal = open(&root).unwrap();
         assert_eq!(records(&journal).await.len(), 10);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         assert!(fs::read(path(&root)).unwrap() == file);
