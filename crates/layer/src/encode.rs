@@ -4,8 +4,6 @@
 mod block;
 #[cfg(feature = "gzip")]
 mod gzip;
-#[cfg(feature = "gzip")]
-mod pool;
 #[cfg(feature = "zstd")]
 mod zstd;
 

@@ -54,6 +54,8 @@ mod limits;
 mod members;
 mod merge;
 mod output;
+#[cfg(any(feature = "gzip", all(feature = "apply", target_os = "linux")))]
+mod pool;
 pub mod tar;
 mod whiteout;
 

@@ -33,6 +33,19 @@ impl<W: Write> Output<W> {
         self.put(padding)
     }
 
+    /// Writes a member with its content and padding. `headers` are the bytes of its headers.
+    #[cfg(all(feature = "apply", target_os = "linux"))]
+    pub(crate) fn encoded(
+        &mut self,
+        name: &[u8],
+        headers: usize,
+        size: u64,
+        member: &[u8],
+    ) -> Result<(), Error> {
+        self.writer.encoded(name, headers, size)?;
+        self.put(member)
+    }
+
     pub(crate) fn without_content(&mut self, member: &Member) -> Result<(), Error> {
         self.begin(member)?;
         self.end()

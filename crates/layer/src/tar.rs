@@ -23,6 +23,8 @@ mod time;
 mod writer;
 
 pub(crate) use problem::shown;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+pub(crate) use reader::padding;
 
 pub use edit::{DroppedNames, Edited, Editor, MemberEdit};
 pub use event::{Event, Summary};

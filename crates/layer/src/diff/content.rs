@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     fs::{self, Mode, OFlags},
     io::{Errno, Result},
 };
@@ -62,26 +63,74 @@ pub(super) fn read_opened(
             Err(error) if error.kind() == IoKind::Interrupted => continue,
             Err(error) => return Err(failed(Errno::from_io_error(&error).unwrap_or(Errno::IO))),
         };
-        if count == 0 {
-            break;
-        }
         rest = rest
             .checked_sub(count as u64)
             .ok_or_else(|| problem::changed(root, name))?;
-        take(buffer.get(..count).unwrap_or_default())?;
+        if count > 0 {
+            take(buffer.get(..count).unwrap_or_default())?;
+        }
+        if is_end(count, buffer.len(), rest) {
+            break;
+        }
     }
-    let after = Facts::of(&fs::fstat(&file).map_err(failed)?);
-    if rest > 0 || after != *facts {
+    check_unchanged(root, name, &file, facts, rest)
+}
+
+/// True if a read of `count` bytes, where `wanted` had room, was the last one. One that gives fewer than that comes to the
+/// end of a regular file, unless the file system gives less at a time: then bytes are missing.
+const fn is_end(count: usize, wanted: usize, missing: u64) -> bool {
+    count == 0 || (missing == 0 && count < wanted)
+}
+
+/// Fails if bytes are missing of a file that was read, or if it was written since it had these facts.
+fn check_unchanged(
+    root: &Path,
+    name: &[u8],
+    file: impl AsFd,
+    facts: &Facts,
+    missing: u64,
+) -> std::result::Result<(), Error> {
+    let stat = fs::fstat(file).map_err(|errno| problem::of_file(root, name, "cannot read it", errno))?;
+    if missing > 0 || Facts::of(&stat) != *facts {
         return Err(problem::changed(root, name));
     }
     Ok(())
 }
 
+/// Appends the content of a small file that was opened, and has these facts then, to `bytes`, which has room for it and one
+/// byte more.
+///
+/// Fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the file is written while it is read.
+pub(super) fn read_whole(
+    root: &Path,
+    name: &[u8],
+    opened: &OwnedFd,
+    facts: &Facts,
+    bytes: &mut Vec<u8>,
+) -> std::result::Result<(), Error> {
+    let failed = |errno| problem::of_file(root, name, "cannot read it", errno);
+    let mut rest = facts.size;
+    loop {
+        let wanted = bytes.capacity() - bytes.len();
+        let count = match rustix::io::read(opened, spare_capacity(bytes)) {
+            Ok(count) => count,
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(failed(errno)),
+        };
+        rest = rest
+            .checked_sub(count as u64)
+            .ok_or_else(|| problem::changed(root, name))?;
+        if is_end(count, wanted, rest) {
+            break;
+        }
+    }
+    check_unchanged(root, name, opened, facts, rest)
+}
+
 /// Opens an entry. What the process owns and may not read, as not root, gets the permission for a moment.
 pub(super) fn open(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
     let needed = Mode::RUSR;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    match fs::openat(&directory, leaf, flags, Mode::empty()) {
+    match open_as_is(&directory, leaf) {
         Err(Errno::ACCESS) => {
             let named = handle::path_of(&directory, leaf)?;
             let stat = fs::fstat(&named)?;
@@ -92,10 +141,16 @@ pub(super) fn open(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
             }
             let named = Handle::Path(named);
             named.set_mode(mode | needed.as_raw_mode())?;
-            let opened = fs::openat(&directory, leaf, flags, Mode::empty());
+            let opened = open_as_is(&directory, leaf);
             named.set_mode(mode)?;
             opened
         }
         opened => opened,
     }
+}
+
+/// Opens an entry with the permissions that it has.
+pub(super) fn open_as_is(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    fs::openat(directory, leaf, flags, Mode::empty())
 }

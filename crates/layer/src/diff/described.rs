@@ -1,3 +1,5 @@
+use std::{path::Path, sync::Arc};
+
 use rustix::fs::{self, FileType};
 
 use super::{options::DiffOptions, problem, tree::File};
@@ -9,12 +11,25 @@ use crate::{
 };
 
 /// The members that files become.
-pub(super) struct Described<'a> {
-    pub(super) root: &'a Root,
-    pub(super) options: &'a DiffOptions,
+#[derive(Clone)]
+pub(super) struct Described {
+    root: Arc<Path>,
+    pub(super) options: DiffOptions,
 }
 
-impl Described<'_> {
+impl Described {
+    pub(super) fn new(root: &Root, options: &DiffOptions) -> Self {
+        Self {
+            root: root.path().into(),
+            options: options.clone(),
+        }
+    }
+
+    /// The path of the root, for messages.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A member with the permissions, owner and time of a file. A hard link has them, too: Docker and Podman set them on the
     /// file that it names.
     pub(super) fn complete(&self, member: Member, file: &File) -> Result<Member, Error> {
@@ -28,7 +43,7 @@ impl Described<'_> {
             .options
             .ownership
             .stated(facts.uid, facts.gid, recorded)
-            .map_err(|why| problem::refused(self.root.path(), member.name(), ErrorKind::Invalid, &why))?;
+            .map_err(|why| problem::refused(&self.root, member.name(), ErrorKind::Invalid, &why))?;
         Ok(member
             .with_mode(facts.mode)
             .with_owner(owner.0.into(), owner.1.into())
@@ -65,12 +80,7 @@ impl Described<'_> {
             FileType::BlockDevice => Kind::BlockDevice { major, minor },
             _ => {
                 let why = "it is of a kind that no layer can have";
-                return Err(problem::refused(
-                    self.root.path(),
-                    name,
-                    ErrorKind::Unsupported,
-                    why,
-                ));
+                return Err(problem::refused(&self.root, name, ErrorKind::Unsupported, why));
             }
         })
     }

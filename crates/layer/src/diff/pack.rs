@@ -1,193 +1,162 @@
-//! A whole tree as a layer, in one walk: each file is read when it is found.
+//! A whole tree as a layer, in one walk: each file is read when it is found, small ones ahead of the others.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, hash_map::Entry as Slot},
     io::Write,
-    os::fd::{AsFd, OwnedFd},
-    vec,
+    num::NonZeroUsize,
+    os::fd::OwnedFd,
+    thread,
 };
 
-use rustix::{
-    fs::{self, FileType, Stat},
-    io::Errno,
-};
+use rustix::fs::{self, FileType};
 
 use super::{
     Diffed,
-    access::Access,
+    batch::{Batch, Entry, Step},
     content,
     described::Described,
     options::DiffOptions,
-    problem, scan,
-    tree::{Extra, Facts, File},
-    xattrs,
+    problem,
+    tree::{Facts, File},
+    walk::Walk,
 };
 use crate::{
     Error,
-    apply::{
-        Root,
-        handle::{self, Identity},
-        resolve::Resolver,
-    },
-    compare::{ROOT, below, check_leaf},
+    apply::{Root, handle::Identity},
     output::Output,
+    pool::Pool,
     tar::Member,
 };
 
-/// Directories that are kept open: a deeper tree has those above them opened again.
-const MAX_OPEN: usize = 64;
+/// The most threads that read small files of a tree.
+const MAX_READERS: usize = 8;
 
 /// Writes all that is in a tree, but for the attributes of the root.
 pub(super) fn pack(root: &Root, options: &DiffOptions, out: impl Write) -> Result<Diffed, Error> {
-    let resolver = root.resolver()?;
-    let stat = fs::fstat(resolver.root());
-    let stat = stat.map_err(|errno| problem::of_file(root.path(), b".", "cannot read it", errno))?;
-    let facts = Facts::of(&stat);
+    // It gives back the permissions of directories when all files are read.
+    let mut walk = Walk::new(root)?;
     let mut pack = Pack {
-        root,
-        described: Described { root, options },
-        resolver,
-        access: Access::new(root)?,
+        described: Described::new(root, options),
         output: Output::new(out, options.writer()),
         first: HashMap::new(),
         diffed: Diffed::default(),
-        device: facts.identity.device(),
+        batch: Batch::default(),
+        readers: Readers::NotStarted,
+        spare: Vec::new(),
     };
-    pack.walk(facts)?;
-    let size = pack.output.finish()?;
-    Ok(Diffed { size, ..pack.diffed })
+    for step in &mut walk {
+        pack.step(step)?;
+    }
+    pack.finish(walk.sockets)
 }
 
-struct Pack<'a, W> {
-    root: &'a Root,
-    described: Described<'a>,
-    resolver: Resolver,
-    access: Access,
+struct Pack<W> {
+    described: Described,
     output: Output<W>,
     /// The first member of each file with several names.
     first: HashMap<Identity, Vec<u8>>,
     diffed: Diffed,
-    /// The file system of the root.
-    device: u64,
+    /// The batch that is being filled. If it is the only one, its files are read one by one when they are written.
+    batch: Batch,
+    readers: Readers,
+    /// Batches that are not in use.
+    spare: Vec<Batch>,
 }
 
-/// A directory of the walk.
-struct Level {
-    path: Vec<u8>,
-    facts: Facts,
-    /// `None` while many below it are open.
-    directory: Option<OwnedFd>,
-    names: vec::IntoIter<(Vec<u8>, FileType)>,
+/// The threads that read batches.
+enum Readers {
+    /// There was one batch at most.
+    NotStarted,
+    Started(Pool<Batch, Batch>),
+    /// There is one core alone, or the system refuses threads.
+    None,
 }
 
-impl<W: Write> Pack<'_, W> {
-    fn walk(&mut self, root: Facts) -> Result<(), Error> {
-        let mut levels = vec![self.enter(None, Vec::new(), root)?];
-        while let Some(level) = levels.last_mut() {
-            let next = level.names.next();
-            let directory = match level.directory.take() {
-                Some(directory) => directory,
-                None => self.open(&level.path, &level.facts)?,
-            };
-            let Some((leaf, kind)) = next else {
-                self.check_unchanged(&directory, level)?;
-                levels.pop();
-                continue;
-            };
-            let name = below(&level.path, &leaf);
-            scan::check_size(self.root, &name)?;
-            check_leaf(&leaf, || name.clone())?;
-            let below = self.entry(&directory, &leaf, kind, name)?;
-            level.directory = Some(directory);
-            if let Some(below) = below {
-                levels.push(below);
-                if let Some(above) = levels.len().checked_sub(MAX_OPEN + 1)
-                    && let Some(level) = levels.get_mut(above)
-                {
-                    level.directory = None;
-                }
-            }
+impl Readers {
+    fn start(described: Described) -> Self {
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let read = move |mut batch: Batch| {
+            batch.read(&described);
+            batch
+        };
+        match threads.min(MAX_READERS) {
+            1 => Self::None,
+            threads => Pool::start("wharf-read", threads, read).map_or(Self::None, Self::Started),
         }
+    }
+}
+
+impl<W: Write> Pack<W> {
+    fn step(&mut self, step: Step) -> Result<(), Error> {
+        if self.batch.is_full() {
+            let next = self.spare.pop().unwrap_or_default();
+            let full = std::mem::replace(&mut self.batch, next);
+            self.batch(full)?;
+        }
+        self.batch.push(step);
         Ok(())
     }
 
-    /// Lists a directory. Without a descriptor it is opened by its path.
-    fn enter(&mut self, directory: Option<OwnedFd>, path: Vec<u8>, facts: Facts) -> Result<Level, Error> {
-        let directory = match directory {
-            Some(directory) => directory,
-            None => self.open(&path, &facts)?,
+    /// Has a batch read, and writes the one that is ready.
+    fn batch(&mut self, full: Batch) -> Result<(), Error> {
+        if matches!(self.readers, Readers::NotStarted) {
+            self.readers = Readers::start(self.described.clone());
+        }
+        let ready = match &mut self.readers {
+            Readers::Started(pool) => pool.push(full)?,
+            _ => Some(full),
         };
-        let failed = |errno| problem::of_file(self.root.path(), &path, "cannot read the directory", errno);
-        self.access.give(&directory, &path, &facts).map_err(failed)?;
-        let mut names = listed(&directory).map_err(failed)?;
-        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(Level {
-            path,
-            facts,
-            directory: Some(directory),
-            names: names.into_iter(),
+        match ready {
+            Some(batch) => self.write(batch),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(mut self, sockets: u64) -> Result<Diffed, Error> {
+        while let Readers::Started(pool) = &mut self.readers
+            && let Some(batch) = pool.next()?
+        {
+            self.write(batch)?;
+        }
+        let last = std::mem::take(&mut self.batch);
+        self.write(last)?;
+        let size = self.output.finish()?;
+        Ok(Diffed {
+            size,
+            sockets,
+            ..self.diffed
         })
     }
 
-    fn open(&mut self, path: &[u8], facts: &Facts) -> Result<OwnedFd, Error> {
-        let opened = scan::open(&mut self.resolver, path, facts);
-        opened.map_err(|errno| problem::of_file(self.root.path(), path, "cannot read the directory", errno))
-    }
-
-    /// Fails if entries were added to a directory, or removed, since it was listed.
-    fn check_unchanged(&self, directory: &OwnedFd, level: &Level) -> Result<(), Error> {
-        let root = self.root.path();
-        let stat = fs::fstat(directory);
-        let stat =
-            stat.map_err(|errno| problem::of_file(root, &level.path, "cannot read the directory", errno))?;
-        if Facts::of(&stat).content_differs(&level.facts) {
-            return Err(problem::changed(root, &level.path));
-        }
+    fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
+        batch.drain(|step, bytes| match step {
+            Step::File(entry) => self.regular(&entry),
+            Step::Read { name, headers, size } => {
+                self.diffed.members += 1;
+                self.diffed.bytes += size;
+                self.output.encoded(&name, headers, size, bytes)
+            }
+            Step::Other { name, file } => self.without_content(&name, &file),
+            Step::End {
+                directory,
+                path,
+                facts,
+            } => self.check_unchanged(&directory, &path, &facts),
+            Step::Failed(error) => Err(error),
+        })?;
+        self.spare.push(batch);
         Ok(())
     }
 
-    /// Writes the member of an entry. Returns the directory that it is.
-    fn entry(
-        &mut self,
-        directory: &OwnedFd,
-        leaf: &[u8],
-        kind: FileType,
-        name: Vec<u8>,
-    ) -> Result<Option<Level>, Error> {
-        if kind == FileType::RegularFile {
-            self.regular(directory, leaf, &name)?;
-            return Ok(None);
+    /// Fails if entries were added to a directory, or removed, since it was listed.
+    fn check_unchanged(&self, directory: &OwnedFd, path: &[u8], facts: &Facts) -> Result<(), Error> {
+        let root = self.described.root();
+        let stat = fs::fstat(directory)
+            .map_err(|errno| problem::of_file(root, path, "cannot read the directory", errno))?;
+        if Facts::of(&stat).content_differs(facts) {
+            return Err(problem::changed(root, path));
         }
-        let root = self.root.path();
-        let failed = |errno| problem::of_file(root, &name, "cannot read it", errno);
-        let stat = handle::entry(directory, leaf).map_err(failed)?;
-        let stat = stat.ok_or_else(|| problem::changed(root, &name))?;
-        let facts = Facts::of(&stat);
-        match facts.kind() {
-            FileType::RegularFile => {
-                self.regular(directory, leaf, &name)?;
-                return Ok(None);
-            }
-            FileType::Socket => {
-                self.diffed.sockets += 1;
-                return Ok(None);
-            }
-            FileType::Directory if facts.identity.device() != self.device => {
-                return Err(problem::mounted(root, &name));
-            }
-            _ => {}
-        }
-        let extra = extra(directory, leaf, &stat).map_err(failed)?;
-        self.without_content(&name, &file(facts, extra))?;
-        if facts.kind() != FileType::Directory {
-            return Ok(None);
-        }
-        let opened = handle::path_of(directory, leaf).and_then(|opened| Ok((fs::fstat(&opened)?, opened)));
-        let (stat, opened) = opened.map_err(failed)?;
-        if Identity::of(&stat) != facts.identity {
-            return Err(problem::changed(root, &name));
-        }
-        self.enter(Some(opened), name, facts).map(Some)
+        Ok(())
     }
 
     /// Writes a member without content, or a hard link to the member that the file has.
@@ -200,29 +169,16 @@ impl<W: Write> Pack<'_, W> {
         self.output.without_content(&member)
     }
 
-    fn regular(&mut self, directory: &OwnedFd, leaf: &[u8], name: &[u8]) -> Result<(), Error> {
-        let root = self.root.path();
-        let failed = |errno| problem::of_file(root, name, "cannot read it", errno);
-        let opened = content::open(directory, leaf).map_err(failed)?;
-        let facts = Facts::of(&fs::fstat(&opened).map_err(failed)?);
-        if facts.kind() != FileType::RegularFile {
-            return Err(problem::changed(root, name));
-        }
-        let xattrs = xattrs::of_open(&opened).map_err(failed)?;
-        let file = file(
-            facts,
-            Extra {
-                xattrs,
-                ..Extra::default()
-            },
-        );
+    fn regular(&mut self, entry: &Entry) -> Result<(), Error> {
+        let name = &entry.name;
+        let (opened, file) = entry.open(&self.described)?;
         if let Some(link) = self.link(name, &file)? {
             self.diffed.members += 1;
             return self.output.without_content(&link);
         }
         self.diffed.members += 1;
         self.output.begin(&self.described.member(name, &file)?)?;
-        content::read_opened(root, name, opened, &facts, |bytes| {
+        content::read_opened(self.described.root(), name, opened, &file.facts, |bytes| {
             self.diffed.bytes += bytes.len() as u64;
             self.output.content(bytes)
         })?;
@@ -235,46 +191,14 @@ impl<W: Write> Pack<'_, W> {
             return Ok(None);
         }
         match self.first.entry(file.facts.identity) {
-            Entry::Vacant(vacant) => {
+            Slot::Vacant(vacant) => {
                 vacant.insert(name.to_vec());
                 Ok(None)
             }
-            Entry::Occupied(first) => {
+            Slot::Occupied(first) => {
                 let link = Member::hard_link(name, first.get().clone())?;
                 self.described.complete(link, file).map(Some)
             }
         }
     }
-}
-
-fn file(facts: Facts, extra: Extra) -> File {
-    File {
-        extra: extra.boxed(),
-        ..scan::new_file(ROOT, Box::default(), facts)
-    }
-}
-
-/// The names in a directory with the kinds that the file system tells.
-fn listed(directory: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
-    let mut names = Vec::new();
-    for entry in fs::Dir::new(handle::listed(directory, b".")?)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push((name.to_vec(), entry.file_type()));
-        }
-    }
-    Ok(names)
-}
-
-/// The attributes that few files have, of an entry that is no regular file.
-fn extra(directory: &OwnedFd, leaf: &[u8], stat: &Stat) -> Result<Extra, Errno> {
-    let mut extra = Extra::default();
-    if handle::file_type(stat) == FileType::Symlink {
-        let target = fs::readlinkat(directory, leaf, Vec::new())?;
-        extra.target = target.into_bytes().into_boxed_slice();
-    } else {
-        extra.xattrs = xattrs::of_entry(&handle::in_proc(directory)?, leaf)?;
-    }
-    Ok(extra)
 }

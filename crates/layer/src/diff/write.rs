@@ -26,7 +26,7 @@ pub(super) struct Layer<'a, W> {
     root: &'a Root,
     tree: &'a Tree,
     plan: &'a Plan<'a>,
-    described: Described<'a>,
+    described: Described,
     resolver: Resolver,
     output: Output<W>,
     /// The first member of each file with several names.
@@ -41,14 +41,14 @@ impl<'a, W: Write> Layer<'a, W> {
         root: &'a Root,
         tree: &'a Tree,
         plan: &'a Plan<'a>,
-        options: &'a DiffOptions,
+        options: &DiffOptions,
         out: W,
     ) -> Result<Self, Error> {
         Ok(Self {
             root,
             tree,
             plan,
-            described: Described { root, options },
+            described: Described::new(root, options),
             resolver: root.resolver()?,
             output: Output::new(out, options.writer()),
             first: HashMap::new(),

@@ -1,10 +1,17 @@
 use zlib_rs::crc32::crc32_combine;
 
-use super::{
-    block::Block,
-    pool::{Job, Pool},
-};
-use crate::{Error, level::Level};
+use super::block::Block;
+use crate::{Error, level::Level, pool::Pool};
+
+/// The most threads of one encoder.
+const MAX_THREADS: usize = 64;
+
+/// A block to compress.
+struct Job {
+    block: Block,
+    /// True for the last block of the member.
+    last: bool,
+}
 
 /// One gzip member, in the manner of pigz: blocks are compressed each for itself, with the end of the block before
 /// as the dictionary, and joined. So it does not matter how many threads compress them.
@@ -12,7 +19,7 @@ pub(super) struct Gzip {
     level: u8,
     /// To be started when there is more than one block.
     threads: usize,
-    pool: Option<Pool>,
+    pool: Option<Pool<Job, Result<Block, Error>>>,
     /// The block that is being filled.
     block: Block,
     /// A block that is not in use.
@@ -54,7 +61,7 @@ impl Gzip {
         while let Some(pool) = &mut self.pool
             && let Some(block) = pool.next()?
         {
-            self.checksum = append(&block, self.checksum, output);
+            self.checksum = append(&block?, self.checksum, output);
         }
         self.pool = None;
         output.extend_from_slice(&self.checksum.to_le_bytes());
@@ -90,7 +97,7 @@ impl Gzip {
         let mut next = self.spare.take().unwrap_or_default();
         next.follow(&self.block);
         let block = std::mem::replace(&mut self.block, next);
-        if let Some(block) = pool.push(Job { block, last })? {
+        if let Some(block) = pool.push(Job { block, last })?.transpose()? {
             self.checksum = append(&block, self.checksum, output);
             self.spare = Some(block);
         }
@@ -100,7 +107,9 @@ impl Gzip {
     /// Starts threads, unless one was asked for or the system refuses them all.
     fn start_threads(&mut self) {
         if self.threads > 1 {
-            self.pool = Pool::start(self.level, self.threads).ok();
+            let (level, threads) = (self.level, self.threads.min(MAX_THREADS));
+            let compress = move |Job { mut block, last }: Job| block.compress(level, last).map(|()| block);
+            self.pool = Pool::start("wharf-gzip", threads, compress).ok();
             self.threads = 1;
         }
     }

@@ -444,7 +444,7 @@ impl Reader {
 }
 
 /// The bytes that fill the last block of content.
-pub(super) const fn padding(size: u64) -> u64 {
+pub(crate) const fn padding(size: u64) -> u64 {
     const LAST: u64 = BLOCK as u64 - 1;
     (BLOCK as u64 - (size & LAST)) & LAST
 }

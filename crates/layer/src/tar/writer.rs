@@ -121,9 +121,28 @@ impl Writer {
             .map_err(|problem| problem.of(member.name()))
     }
 
+    /// The headers of a member, which is not begun.
+    #[cfg(all(feature = "apply", target_os = "linux"))]
+    pub(crate) fn headers(&self, member: &Member) -> Result<Vec<u8>, Error> {
+        encode::headers(member, self.time_of(member)).map_err(|problem| problem.of(member.name()))
+    }
+
+    /// Counts a member with these headers, of [`Writer::headers`], and its content and padding. The caller writes them all.
+    #[cfg(all(feature = "apply", target_os = "linux"))]
+    pub(crate) fn encoded(&mut self, name: &[u8], headers: usize, size: u64) -> Result<(), Error> {
+        self.must_be_between_members()
+            .and_then(|()| self.remember(name))
+            .map_err(|problem| problem.of(name))?;
+        let length = (headers as u64)
+            .saturating_add(size)
+            .saturating_add(padding(size));
+        self.position = self.position.saturating_add(length);
+        Ok(())
+    }
+
     fn begin(&mut self, member: &Member) -> Result<Vec<u8>, Problem> {
         let headers = encode::headers(member, self.time_of(member))?;
-        self.remember(member)?;
+        self.remember(member.name())?;
         self.open = Some(Open {
             start: self.position,
             written: 0,
@@ -243,7 +262,7 @@ impl Writer {
             ));
         }
         let header = encode::single_header(member, self.time_of(member))?;
-        self.remember(member)?;
+        self.remember(member.name())?;
         Ok(Completed {
             header_offset: start,
             header,
@@ -306,8 +325,8 @@ impl Writer {
         self.latest.map_or(time, |latest| time.min(latest))
     }
 
-    fn remember(&mut self, member: &Member) -> Result<(), Problem> {
-        match self.names.entry(self.hashes.hash_one(member.name())) {
+    fn remember(&mut self, name: &[u8]) -> Result<(), Problem> {
+        match self.names.entry(self.hashes.hash_one(name)) {
             Entry::Vacant(vacant) => {
                 vacant.insert(self.open.as_ref().map_or(self.position, |open| open.start));
                 Ok(())

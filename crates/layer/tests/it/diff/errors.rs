@@ -168,7 +168,7 @@ fn entries_that_come_or_go_after_their_directory_was_listed_are_an_error() {
 }
 
 /// Gives the directories a time before now, so that a change shows in it whatever the clock of the file system.
-fn age(root: &Path) {
+pub(super) fn age(root: &Path) {
     for directory in [root.join("d"), root.to_owned()] {
         let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
         fs::File::open(directory).unwrap().set_modified(long_ago).unwrap();

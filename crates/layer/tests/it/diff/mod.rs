@@ -3,6 +3,7 @@
 mod cases;
 mod errors;
 mod limits;
+mod many;
 mod peers;
 mod random;
 mod written;
