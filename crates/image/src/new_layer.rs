@@ -150,6 +150,11 @@ impl NewLayer {
         }
     }
 
+    /// True for a plain tar that this library writes of files, so that its form need not be checked.
+    pub(crate) fn is_tar(&self) -> bool {
+        matches!(*self.content, Content::Tar(_))
+    }
+
     /// True if the bytes can be read again.
     pub(crate) fn can_reopen(&self) -> bool {
         match &*self.content {
@@ -200,7 +205,7 @@ impl NewLayer {
 
     /// The compression, by the first bytes.
     pub(crate) async fn codec(&self) -> Result<Codec, Error> {
-        if let Content::Tar(_) = &*self.content {
+        if self.is_tar() {
             return Ok(Codec::Plain); // without a look, for which a whole tree would be read
         }
         let mut bytes = self.open().await?;

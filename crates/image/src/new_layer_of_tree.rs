@@ -1,8 +1,9 @@
 //! Layers of what is in a directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use wharf_layer::{DiffOptions, Root, Snapshot, diff};
+use wharf_content::{Error, ErrorKind};
+use wharf_layer::{DiffOptions, Root, Snapshot, diff, tar::Limits};
 
 use crate::NewLayer;
 
@@ -44,6 +45,34 @@ impl NewLayer {
     /// ```
     pub fn from_changes(before: Snapshot, directory: impl Into<PathBuf>, options: DiffOptions) -> Self {
         let directory = directory.into();
-        Self::from_tar_writer(move |out| diff(&before, &Root::open(&directory)?, &options, out).map(drop))
+        Self::from_tar_writer(move |out| {
+            let diffed = diff(&before, &Root::open(&directory)?, &options, out)?;
+            check(&directory, diffed.members)
+        })
+    }
+}
+
+/// Refuses a layer with more members than readers take by default.
+fn check(directory: &Path, members: u64) -> Result<(), Error> {
+    let most = Limits::default().members;
+    if members <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "{} gives a layer with {members} members; {most} are the most that are read by default",
+        directory.display()
+    );
+    Err(Error::new(ErrorKind::TooLarge, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_readers_refuse_for_its_members_is_not_made() {
+        check(Path::new("site"), 1_000_000).unwrap();
+        let error = check(Path::new("site"), 1_000_001).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, OpenBlob, Source};
-use wharf_layer::{Decoded, Limits};
+use wharf_layer::Limits;
+use wharf_reference::Digest;
 
 use super::{
     Input, Job, Threads, Unpacked,
@@ -36,7 +37,7 @@ pub(crate) struct Recoded {
 
 /// The original layer, when all of it was read.
 pub(crate) struct Read {
-    pub(crate) decoded: Decoded,
+    pub(crate) diff_id: Digest,
     /// Bytes other than zeros after the end of the tar; `None` if the tar cannot be read to its end.
     pub(crate) trailing: Option<u64>,
 }

@@ -112,11 +112,10 @@ async fn one(
         }
     };
     // It is sent before the last bytes, which were read.
-    let Read { decoded, trailing } = recoded
+    let Read { diff_id, trailing } = recoded
         .read
         .await
         .map_err(|error| Error::wrap(ErrorKind::Other, error))?;
-    let diff_id = decoded.diff_id;
     if let Some(key) = job.key() {
         let entry = MemoEntry {
             digest: new.digest().clone(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use wharf_content::Error;
+use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_layer::{Decoder, Encoder, Limits, Profile};
 
 use super::{Input, Job, Unpacked, buffers::Buffers, output::Piece, recode::Read, tail::Tail};
@@ -34,6 +34,12 @@ impl Worker<'_> {
         limits: Limits,
         threads: usize,
     ) -> Result<(Read, Bytes), Stop> {
+        if let (Input::New(_, layer), Some(level)) = (&self.job.input, self.job.level)
+            && layer.is_tar()
+        {
+            let encoder = Encoder::new(Profile::V1, level, threads);
+            return self.encode(encoder, input, &limits);
+        }
         let mut decoder = match &self.job.input {
             Input::Stored(stored) => {
                 let decoder = match stored.codec {
@@ -56,13 +62,7 @@ impl Worker<'_> {
             None => Work::Pass(Bytes::new()),
         };
         let mut buffer = vec![0; DECODED];
-        loop {
-            let chunk = match input.blocking_recv() {
-                Some(Ok(Some(chunk))) => chunk,
-                Some(Ok(None)) => break,
-                Some(Err(error)) => return Err(Stop::Failed(error)), // the source's own
-                None => return Err(Stop::Abandoned),
-            };
+        while let Some(chunk) = next(input)? {
             let mut piece = chunk.as_ref();
             loop {
                 let count = self.named(decoder.decode(&mut piece, &mut buffer))?;
@@ -76,10 +76,7 @@ impl Worker<'_> {
                 self.named(tail.read(tar))?;
                 if let Work::Encode { encoder, encoded } = &mut output {
                     self.named(encoder.encode(tar, encoded))?;
-                    if encoded.len() >= PIECE {
-                        let full = std::mem::replace(encoded, self.buffers.take());
-                        self.send(self.buffers.lend(full))?;
-                    }
+                    self.send_full(encoded)?;
                 }
             }
             if let Work::Pass(held) = &mut output {
@@ -96,7 +93,44 @@ impl Worker<'_> {
             }
             Work::Pass(held) => held,
         };
-        Ok((Read { decoded, trailing }, last))
+        let diff_id = decoded.diff_id;
+        Ok((Read { diff_id, trailing }, last))
+    }
+
+    /// Encodes a tar that was written here, which is not read again.
+    fn encode(
+        &self,
+        mut encoder: Encoder,
+        input: &mut mpsc::Receiver<Result<Option<Bytes>, Error>>,
+        limits: &Limits,
+    ) -> Result<(Read, Bytes), Stop> {
+        let mut hasher = self.named(Hasher::new(self.job.algorithm()))?;
+        let mut encoded = self.buffers.take();
+        while let Some(tar) = next(input)? {
+            hasher.update(&tar);
+            if hasher.count() > limits.output {
+                let message = format!("it has more bytes than the limit `output`, {}", limits.output);
+                self.named(Err(Error::new(ErrorKind::TooLarge, message)))?;
+            }
+            if let Some(unpacked) = self.unpacked {
+                self.named(unpacked.add(tar.len()))?;
+            }
+            self.named(encoder.encode(&tar, &mut encoded))?;
+            self.send_full(&mut encoded)?;
+        }
+        let diff_id = self.named(hasher.finish())?;
+        self.named(encoder.finish(&mut encoded))?;
+        let trailing = Some(0);
+        Ok((Read { diff_id, trailing }, self.buffers.lend(encoded)))
+    }
+
+    /// Passes encoded bytes on, if they are a piece.
+    fn send_full(&self, encoded: &mut Vec<u8>) -> Result<(), Stop> {
+        if encoded.len() < PIECE {
+            return Ok(());
+        }
+        let full = std::mem::replace(encoded, self.buffers.take());
+        self.send(self.buffers.lend(full))
     }
 
     /// Passes a piece on that is not the last one.
@@ -111,6 +145,15 @@ impl Worker<'_> {
             let message = format!("{}: {error}", self.job.name);
             Stop::Failed(Error::new(error.kind(), message))
         })
+    }
+}
+
+/// Waits for the next bytes. `None`: the end was reached.
+fn next(input: &mut mpsc::Receiver<Result<Option<Bytes>, Error>>) -> Result<Option<Bytes>, Stop> {
+    match input.blocking_recv() {
+        Some(Ok(chunk)) => Ok(chunk),
+        Some(Err(error)) => Err(Stop::Failed(error)), // the source's own
+        None => Err(Stop::Abandoned),
     }
 }
 

@@ -7,6 +7,8 @@ use futures_util::{StreamExt as _, stream};
 use tokio::{sync::mpsc, task::spawn_blocking};
 use wharf_content::{ByteStream, Error, ErrorKind};
 
+use super::Buffers;
+
 /// The size in bytes of a piece.
 const PIECE: usize = 256 << 10;
 
@@ -18,6 +20,7 @@ pub(crate) fn written(
     spawn_blocking(move || {
         let mut pieces = Pieces {
             piece: Vec::with_capacity(PIECE),
+            buffers: Buffers::default(),
             sender,
         };
         let end = write(&mut pieces).and_then(|()| pieces.send_piece().map_err(given_up));
@@ -39,26 +42,36 @@ pub(crate) fn written(
 
 /// Passes what is written on in pieces.
 struct Pieces {
+    /// It has room for [`PIECE`] bytes.
     piece: Vec<u8>,
+    buffers: Buffers,
     sender: mpsc::Sender<Result<Option<Bytes>, Error>>,
 }
 
 impl Pieces {
     fn send_piece(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        if piece.is_empty() {
+        if self.piece.is_empty() {
             return Ok(());
         }
-        let sent = self.sender.blocking_send(Ok(Some(piece.into())));
+        let mut next = self.buffers.take();
+        next.reserve_exact(PIECE);
+        let piece = std::mem::replace(&mut self.piece, next);
+        let sent = self.sender.blocking_send(Ok(Some(self.buffers.lend(piece))));
         sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
-            self.send_piece()?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = PIECE.saturating_sub(self.piece.len());
+            let (bytes, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            self.piece.extend_from_slice(bytes);
+            rest = after;
+            if self.piece.len() >= PIECE {
+                self.send_piece()?;
+            }
         }
         Ok(bytes.len())
     }

@@ -18,7 +18,7 @@ use wharf_copy::{Selection, copy};
 use wharf_image::{
     Codec, Depth, Layers, Level, NewLayer, Options, Recipe, UnpackOptions, prepare, unpack, validate,
 };
-use wharf_layer::{ApplyOptions, DiffOptions, Ownership, Root, Snapshot, tar::of_files};
+use wharf_layer::{ApplyOptions, DiffOptions, Limits, Ownership, Root, Snapshot, tar::of_files};
 use wharf_store::Memory;
 
 fn owners() -> DiffOptions {
@@ -133,6 +133,36 @@ async fn a_directory_is_compressed_at_the_level_of_its_layer_and_told_of_as_it_i
         };
         assert_eq!(*layer.media_type(), expected, "{level:?}");
         assert_eq!(made.load(Ordering::Relaxed), layer.size(), "{level:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_unpacks_to_more_than_a_limit_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), [0; 4096]).unwrap();
+    let size = 512 + 4096 + 1024;
+    let output = |bytes| Options::default().with_limits(Limits::default().with_output(bytes));
+    let unpacked = |bytes| Options::default().with_max_unpacked(bytes);
+    for (options, refused) in [
+        (output(size), None),
+        (output(size - 1), Some("`output`")),
+        (unpacked(size), None),
+        (unpacked(size - 1), Some("`max_unpacked`")),
+    ] {
+        let scratch = ImageBuilder::for_platform(Platform::host()).build().unwrap();
+        let target = scratch.digest().into();
+        let layer = NewLayer::from_directory(directory.path(), owners());
+        let recipe = Recipe::new().append(layer, History::default());
+        let store = Arc::new(Memory::new());
+        let prepared = prepare(Arc::new(scratch), store, &target, &recipe, &options).await;
+        let Some(limit) = refused else {
+            prepared.unwrap();
+            continue;
+        };
+        let error = prepared.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(error.to_string().contains(limit), "{error}");
+        assert!(error.to_string().contains("added layer 1"), "{error}");
     }
 }
 
