@@ -22,6 +22,8 @@ use crate::{
     worker::Mode,
 };
 
+/// The time of a request to an engine by those who go on.
+const TIME: Duration = Duration::from_secs(60);
 /// The bytes of a blob that stores take in parts.
 const LARGE: usize = (5 << 20) + 1000;
 
@@ -148,6 +150,7 @@ impl Stage {
                 stopped.with_endpoint(format!("http://127.0.0.1:{proxy}"))
             }
         };
+        let engines = engines.with_patience(TIME);
         let other = engines.open(&Faults::none(), engines::at_once()).await;
         let other = other.expect("a backend");
         let mut times = engines::at_once();
