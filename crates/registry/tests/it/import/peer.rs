@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 use wharf_registry::Registry;
-use wharf_testkit::{DockerRegistry, require_peers};
+use wharf_testkit::{DockerRegistry, Image, Sandbox, require_peers};
 
 use super::{import, nested, served};
 use crate::wire::{Answer, INDEX, MANIFEST, digest, get, manifest, manifest_as, read};
@@ -185,4 +185,57 @@ async fn what_docker_registry_serves_is_imported_byte_for_byte_while_it_goes_on(
     compare(54).await;
     let (idle, _) = import(&peer.store(), &registry).await;
     assert_eq!((idle.manifests, idle.blobs, idle.bytes, idle.tags), (0, 0, 0, 0));
+}
+
+/// Debian's docker-registry still takes manifests of schema 1 if it is told to, and signs none itself: Skopeo does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn manifests_of_schema_1_that_docker_registry_has_stored_are_told_and_skipped() {
+    require_peers!("docker-registry", "skopeo");
+    let peer = DockerRegistry::builder()
+        .configuration("compatibility: {schema1: {enabled: true}}")
+        .start();
+    let sandbox = Sandbox::new();
+    let image = Image::builder().files(&[("etc/motd", b"hello")]).finish();
+    image.write_layout(&sandbox.path("layout"), "v1");
+    let name = peer.name();
+    let sandbox = tokio::task::spawn_blocking(move || {
+        let layout = format!("oci:{}:v1", sandbox.path("layout").display());
+        for (form, tag) in [("v2s1", "old"), ("oci", "new")] {
+            let destination = format!("docker://{name}/lib/app:{tag}");
+            let copy = [
+                "copy",
+                "--dest-tls-verify=false",
+                "--format",
+                form,
+                &layout,
+                &destination,
+            ];
+            sandbox.skopeo().run(&copy).ok();
+        }
+        sandbox
+    });
+    drop(sandbox.await.unwrap());
+    let old = docker(peer.address(), "GET", "/v2/lib/app/manifests/old", "x", b"").await;
+    assert!(old.status == 200 && old.json()["schemaVersion"] == 1 && old.json()["signatures"].is_array());
+    let old = old.header("docker-content-digest").unwrap().to_owned();
+
+    let registry = Registry::memory();
+    for _ in 0..2 {
+        let (report, skipped) = import(&peer.store(), &registry).await;
+        assert_eq!(report.repositories, 1);
+        let told = |part: &str| skipped.iter().any(|told| told.contains(part));
+        assert!(
+            skipped.len() == 2 && told("schema 1") && told(&old),
+            "{skipped:?}"
+        );
+    }
+    let server = served(registry).await;
+    for (reference, status) in [("new", 200), ("old", 404), (old.as_str(), 404)] {
+        let answer = get(&server, format!("/v2/lib/app/manifests/{reference}")).await;
+        assert_eq!(answer.status, status, "{reference}");
+    }
+    for descriptor in image.manifest().blobs() {
+        let path = format!("/v2/lib/app/blobs/{}", descriptor.digest());
+        assert_eq!(get(&server, path).await.status, 200);
+    }
 }
