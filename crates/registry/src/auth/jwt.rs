@@ -17,7 +17,7 @@ use ring::signature::{
 use serde::Deserialize;
 use wharf_content::{Error, ErrorKind};
 
-use super::{Action, Grant, Principal};
+use super::{Action, Grant, Principal, is_user_name};
 use crate::sync::RwLockExt as _;
 
 /// The tolerance for the difference between two clocks, in seconds.
@@ -237,7 +237,11 @@ impl Verifier {
         {
             return None;
         }
-        let user = claims.sub.filter(|user| !user.is_empty()).map(Arc::from);
+        let user = claims.sub.filter(|user| !user.is_empty());
+        if !user.as_deref().is_none_or(is_user_name) {
+            return None;
+        }
+        let user = user.map(Arc::from);
         let grants = claims.access.iter().filter_map(AccessEntry::grant).collect();
         Some(Principal::granted(user, grants))
     }

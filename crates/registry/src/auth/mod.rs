@@ -42,6 +42,14 @@ pub(crate) use self::{
 };
 use crate::{ErrorCode, RepositoryPath, client::ClientNetwork, error::ApiError};
 
+/// The longest name of a user, in bytes. An index of a database has no room for names that are a few times as long.
+const MAX_USER: usize = 1024;
+
+/// Whether a user can have this name, which backends record: a short one without control characters.
+fn is_user_name(name: &str) -> bool {
+    name.len() <= MAX_USER && !name.chars().any(char::is_control)
+}
+
 /// The challenge of Basic authentication.
 pub(crate) fn basic_challenge() -> HeaderValue {
     HeaderValue::from_static("Basic realm=\"registry\"")
@@ -254,7 +262,7 @@ impl Authentication {
             return Ok(None);
         };
         let right = self.users.verify(client, user, password).await?;
-        Ok(right.then(|| Arc::from(user)))
+        Ok((right && is_user_name(user)).then(|| Arc::from(user)))
     }
 
     fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> ApiError {

@@ -20,6 +20,9 @@ use crate::{
 /// The pulls that wait for a subscriber. More are not told.
 const MAX_PULLS: usize = 1024;
 
+/// The longest name of a subscriber, in bytes.
+const MAX_NAME: usize = 255;
+
 /// The events that a registry makes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,12 +81,15 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the backend has no [`Outbox`]; those of the backend.
+    /// [`ErrorKind::Unsupported`] if the backend has no [`Outbox`]; [`ErrorKind::Invalid`] for a name that another subscriber
+    /// of the registry has, of which each would be told a part of the events, for an empty one, for one of more than 255
+    /// bytes or with control characters; those of the backend.
     pub async fn with_subscriber(
         mut self,
         name: &str,
         subscriber: impl Subscriber + 'static,
     ) -> Result<Self, Error> {
+        self.config.notifications.check_name(name)?;
         outbox(&self)?.subscribe(name).await?;
         let (pulls, pulled) = mpsc::channel(MAX_PULLS);
         let subscription = Subscription {
@@ -143,6 +149,23 @@ pub(super) async fn deliver(registry: &Registry, closing: &watch::Receiver<bool>
 }
 
 impl Notifications {
+    /// Checks the name of a new subscriber.
+    fn check_name(&self, name: &str) -> Result<(), Error> {
+        let invalid = |message: String| Err(Error::new(ErrorKind::Invalid, message));
+        if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+            return invalid(format!(
+                "a subscriber of events cannot have the name {:?}: it needs 1 to {MAX_NAME} bytes without control characters",
+                name.chars().take(MAX_NAME).collect::<String>()
+            ));
+        }
+        if self.subscriptions.iter().any(|other| *other.name == *name) {
+            return invalid(format!(
+                "two subscribers of events have the name {name:?}: each would be told a part of the events; give each its own name, and each URL once"
+            ));
+        }
+        Ok(())
+    }
+
     fn context(&self, registry: &Registry, request: EventRequest, actor: Option<&str>) -> EventContext {
         let config = &registry.config;
         let url = config.external.as_ref().or(config.listening.as_ref());

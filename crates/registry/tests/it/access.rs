@@ -31,6 +31,25 @@ async fn basic_credentials_are_asked_for_and_checked() {
     }
 }
 
+#[tokio::test]
+async fn nobody_logs_in_by_a_name_that_cannot_be_recorded() {
+    for (user, status) in [
+        ("a\0b".to_owned(), 401),
+        ("a\nb".to_owned(), 401),
+        ("u".repeat(1025), 401),
+        ("u".repeat(1024), 200),
+    ] {
+        let server = Registry::memory()
+            .with_basic(&user, "secret")
+            .serve()
+            .await
+            .unwrap();
+        let credentials = format!("{user}:secret");
+        let answer = ask(&server, "GET", "/v2/").basic(&credentials).send().await;
+        assert_eq!(answer.status, status, "{} bytes", user.len());
+    }
+}
+
 /// A client that sends everything before it reads must not lose the answer to a connection that was reset.
 #[tokio::test]
 async fn an_early_answer_reaches_who_is_still_sending() {

@@ -107,6 +107,8 @@ fn claims_are_checked() {
         verifier.verify_at(&token, now).is_some()
     };
     assert!(valid(json!({ "aud": ["x", "registry.example"] }), NOW));
+    assert!(valid(json!({ "sub": "u".repeat(1024) }), NOW));
+    assert!(valid(json!({ "sub": "Ada \u{e9}" }), NOW));
     assert!(valid(json!({}), NOW + 359));
     assert!(!valid(json!({}), NOW + 360));
     assert!(valid(json!({}), NOW - 60));
@@ -122,6 +124,9 @@ fn claims_are_checked() {
         json!({ "nbf": NOW + 1000 }),
         json!({ "iat": NOW + 1000 }),
         json!({ "access": "all" }),
+        json!({ "sub": "a\0b" }),
+        json!({ "sub": "a\nb" }),
+        json!({ "sub": "u".repeat(1025) }),
     ] {
         assert!(!valid(wrong.clone(), NOW), "{wrong}");
     }

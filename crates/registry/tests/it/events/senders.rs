@@ -82,6 +82,27 @@ async fn with(subscriber: impl Subscriber + 'static) -> Registry {
     registry.expect("an outbox")
 }
 
+#[tokio::test]
+async fn a_subscriber_has_a_name_of_its_own_that_backends_can_record() {
+    let subscriber = || scripted(|_, _| Act::Accept).0;
+    let long = "s".repeat(256);
+    for (name, part) in [
+        ("test", "two subscribers of events have the name \"test\""),
+        ("", "needs 1 to 255 bytes"),
+        ("a\0b", "without control characters"),
+        (long.as_str(), "needs 1 to 255 bytes"),
+    ] {
+        let registry = with(subscriber()).await;
+        let refused = registry.with_subscriber(name, subscriber()).await;
+        let error = refused.err().expect("a refusal");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let registry = with(subscriber()).await;
+    let registry = registry.with_subscriber("another", subscriber()).await;
+    registry.expect("two subscribers");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_event_is_delivered_again_after_growing_pauses() {
     let (subscriber, mut told) = scripted(|_, count| if count < 12 { Act::Fail } else { Act::Accept });
