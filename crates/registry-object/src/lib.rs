@@ -42,6 +42,11 @@
 //! the registry's: of a directory that is not mounted, or of a bucket that was emptied or replaced, nothing is known, and requests fail until
 //! it is back.
 //!
+//! Such a store takes bytes, too. So a write and a push are acknowledged only if this process has seen the store to be the registry's within the last 5 s: by
+//! any look for another request, by [`Backend::ping`](wharf_registry::Backend::ping), or by one that the push makes. However many push, that is one
+//! request in 5 s at most. What was acknowledged in the 5 s before such a loss was noticed may have gone to the wrong store; a check names it. Of a
+//! directory ([`Reclamation::directory`]) nothing is: each push looks, also for its own objects.
+//!
 //! Content may also lie in an object that another registry has written in the same bucket, or in a file of its: an import leaves it
 //! there ([`ExternalStore`]). The key of such an object is in a column of its own, and the type that reads it has no
 //! operation that writes or deletes: neither a collection, nor a check, nor a push changes the object. When it is gone or has

@@ -136,7 +136,7 @@ pub use backend::{
     Backend, BackendCall, BlobRecord, Change, Commit, CommitId, Content, ContentId, ExternalContent,
     ExternalObject, Guard, Incoming, ManifestRecord, NewContent, OpenUpload, Outcome, Record, RecordKey,
     RecordRange, Records, Refusal, RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload,
-    UploadOwner, UploadSession, Uploads, UploadsOf, Usage, Written,
+    UploadLimits, UploadOwner, UploadSession, Uploads, UploadsOf, Usage, Written,
 };
 pub use body::Body;
 pub use client::ClientAddress;

@@ -38,10 +38,10 @@ static COUNT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT (SELECT count(*) FROM repositories WHERE {HAS_RECORDS}),
          (SELECT count(*) FROM tags), (SELECT count(*) FROM manifests), (SELECT count(*) FROM blobs),
-         (SELECT coalesce(sum(bytes), 0)::bigint FROM repository_usage),
+         (SELECT least(coalesce(sum(bytes), 0), 9223372036854775807)::bigint FROM repository_usage),
          (SELECT count(*) FROM uploads WHERE repository IS NOT NULL),
-         (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository IS NOT NULL),
-         (SELECT coalesce(sum(last - accepted), 0)::bigint FROM event_positions WHERE accepted < last),
+         (SELECT least(coalesce(sum(length), 0), 9223372036854775807)::bigint FROM uploads WHERE repository IS NOT NULL),
+         (SELECT least(coalesce(sum(last - accepted), 0), 9223372036854775807)::bigint FROM event_positions WHERE accepted < last),
          (SELECT count(*) FROM doomed)"
     )
 });

@@ -153,10 +153,9 @@ impl Backend for ObjectBackend {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let (database, format) = tokio::join!(self.database().check(), self.objects().present_format());
+        let (database, belongs) = tokio::join!(self.database().check(), self.objects().belongs());
         database?;
-        let belongs = self.objects().accept(&format?);
-        belongs.inspect_err(|reason| self.database().forbid_changes(reason))?;
+        belongs?.inspect_err(|reason| self.database().forbid_changes(reason))?;
         #[cfg(feature = "http")]
         if let Some(clock) = &self.options().clock {
             clock.check()?;

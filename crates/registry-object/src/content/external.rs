@@ -6,6 +6,9 @@ use wharf_registry::ExternalContent;
 use super::{Placing, link::Candidate, pieces::Location, place::External};
 use crate::{ObjectBackend, records::row::size};
 
+/// The longest key of an external object, in bytes, which an index has room for. No cloud has keys of more than 1,024.
+const MAX_KEY: usize = 2048;
+
 impl ObjectBackend {
     /// Finds out how content of an external object is placed; `None` if the object is not there with its size, or if
     /// nobody has hashed it and it would take the place of damaged content.
@@ -20,19 +23,19 @@ impl ObjectBackend {
             key: key.to_owned(),
             digest: content.digest().clone(),
             size,
-            healed: None,
+            heals: false,
         };
-        let id = match self.candidate(content.digest(), content.size()).await? {
+        match self.candidate(content.digest(), content.size()).await? {
             Candidate::None => return Ok(Some(Placing::External(external))),
             Candidate::Usable(id, pieces) if self.has_objects(id, &pieces).await? => {
                 return Ok(Some(Placing::Stored(id)));
             }
-            Candidate::Usable(id, _) | Candidate::Quarantined(id) => id,
-        };
+            Candidate::Usable(..) | Candidate::Quarantined => {}
+        }
         if !content.is_verified() {
             return Ok(None);
         }
-        external.healed = Some(id);
+        external.heals = true;
         Ok(Some(Placing::External(external)))
     }
 
@@ -50,6 +53,10 @@ impl ObjectBackend {
                 object.store,
                 bucket.address()
             );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        if object.key.len() > MAX_KEY {
+            let message = format!("an external object cannot have a key of more than {MAX_KEY} bytes");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let own = self.objects().own_key()?;

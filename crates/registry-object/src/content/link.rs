@@ -18,10 +18,12 @@ use crate::{
     },
 };
 
-/// Content in objects that an upload or an external object may become: that to be healed first, then the oldest.
+/// Content in objects that an upload or an external object may become: what is in quarantine and linked, then the oldest.
 const CANDIDATES: &str =
-    "SELECT id, xmin::text, bytes, objects, external_key, sizes, quarantined IS NOT NULL FROM contents
-     WHERE digest = $1 AND size = $2 AND objects IS NOT NULL ORDER BY quarantined, id LIMIT 1";
+    "SELECT id, bytes, objects, external_key, sizes, quarantined IS NOT NULL FROM contents c
+     WHERE digest = $1 AND objects IS NOT NULL AND CASE WHEN quarantined IS NULL THEN size = $2
+         ELSE (SELECT b.content FROM blobs b WHERE b.content >= c.id ORDER BY b.content LIMIT 1) = c.id END
+     ORDER BY quarantined, id LIMIT 1";
 
 /// The most times that content which was to be shared may have changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -29,8 +31,8 @@ const ATTEMPTS: usize = 5;
 /// Content in objects that other bytes with its digest may become.
 pub(super) enum Candidate {
     None,
-    /// In quarantine: its objects are replaced.
-    Quarantined(i64),
+    /// Some is in quarantine, and linked.
+    Quarantined,
     /// With these objects, if they are there.
     Usable(i64, Pieces),
 }
@@ -106,7 +108,7 @@ impl ObjectBackend {
             Candidate::Usable(id, pieces) if self.has_objects(id, &pieces).await? => {
                 Placing::Shared(upload, id, pieces)
             }
-            Candidate::Usable(id, _) | Candidate::Quarantined(id) => Placing::Healed(upload, id),
+            Candidate::Usable(..) | Candidate::Quarantined => Placing::Healed(upload),
         })
     }
 
@@ -118,14 +120,13 @@ impl ObjectBackend {
         let Some(row) = rows.first() else {
             return Ok(Candidate::None);
         };
-        let id = column(row, 0)?;
-        if column(row, 6)? {
-            return Ok(Candidate::Quarantined(id));
+        if column(row, 5)? {
+            return Ok(Candidate::Quarantined);
         }
         match self.place(row, bytes).await {
-            Ok(Place::Objects(pieces)) => Ok(Candidate::Usable(id, pieces)),
+            Ok(Place::Objects(pieces)) => Ok(Candidate::Usable(column(row, 0)?, pieces)),
             Ok(Place::Row(_)) => Ok(Candidate::None),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Candidate::Quarantined(id)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Candidate::Quarantined),
             Err(error) => Err(error),
         }
     }
@@ -135,6 +136,6 @@ impl ObjectBackend {
             return Ok(None);
         };
         let there = self.is_there(&found).await?;
-        Ok(there.then_some(Placing::Stored(found.row.id)))
+        Ok(there.then_some(Placing::Stored(found.id)))
     }
 }

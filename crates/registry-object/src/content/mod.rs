@@ -25,27 +25,15 @@ use crate::{
 };
 
 const PRESENT: &str = "SELECT id, digest, size FROM contents WHERE id = ANY ($1) AND quarantined IS NULL";
-const LOOK_UP: &str = "SELECT id, xmin::text, bytes, objects, external_key, sizes FROM contents
+const LOOK_UP: &str = "SELECT id, bytes, objects, external_key, sizes FROM contents
      WHERE id = $1 AND digest = $2 AND size = $3 AND quarantined IS NULL";
+/// A row has the same bytes as long as it is there, and what heals content makes another row: the number alone says what was read.
 const QUARANTINE: &str = "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL";
-/// Unless it has been pushed again meanwhile: whatever changes a row gives it another `xmin`.
-const QUARANTINE_VERSION: &str =
-    "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND xmin::text = $2";
-/// Unless it has other objects by now.
-const QUARANTINE_OBJECTS: &str =
-    "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND objects = $2
-     AND external_key IS NOT DISTINCT FROM $3";
 
 /// A content that was looked up.
 pub(crate) struct Found {
-    pub(crate) row: RowVersion,
-    pub(crate) place: Place,
-}
-
-/// A row of a content, as it was when it was read.
-pub(crate) struct RowVersion {
     pub(crate) id: i64,
-    version: String,
+    pub(crate) place: Place,
 }
 
 pub(crate) enum Place {
@@ -53,23 +41,13 @@ pub(crate) enum Place {
     Objects(Pieces),
 }
 
-impl RowVersion {
-    /// The version of a row whose first columns are `id` and `xmin::text`.
-    pub(crate) fn of(row: &Row) -> Result<Self, Error> {
-        Ok(Self {
-            id: column(row, 0)?,
-            version: column(row, 1)?,
-        })
-    }
-}
-
 impl Place {
     /// The place of content of so many bytes, in a row with the columns of [`LOOK_UP`].
     fn of(row: &Row, size: u64) -> Result<Self, Error> {
-        if let Some(bytes) = column::<Option<Vec<u8>>>(row, 2)? {
+        if let Some(bytes) = column::<Option<Vec<u8>>>(row, 1)? {
             return Ok(Self::Row(bytes));
         }
-        let pieces = Pieces::of(column(row, 3)?, column(row, 4)?, column(row, 5)?)?;
+        let pieces = Pieces::of(column(row, 2)?, column(row, 3)?, column(row, 4)?)?;
         if pieces.size() != size {
             let reason = format!("they have {} bytes and not {size}", pieces.size());
             return Err(damaged("objects of a content", &reason));
@@ -114,7 +92,7 @@ impl Content for ObjectBackend {
         match found.place {
             Place::Row(bytes) => {
                 if Hasher::digest(content.digest.algorithm(), &bytes)? != content.digest {
-                    self.quarantine_version(&found.row).await?;
+                    self.quarantine_content(found.id).await?;
                     let message = format!("the database holds other bytes than those of {}", content.digest);
                     return Err(Error::new(ErrorKind::Corrupt, message));
                 }
@@ -131,14 +109,14 @@ impl Content for ObjectBackend {
                 let mut stream = pieces::read(self.objects().clone(), pieces.within(from..to));
                 // The first object is opened before anything is answered.
                 let first = match stream.next().await {
-                    Some(Err(failure)) => return Err(self.judge(found.row.id, &pieces, failure).await),
+                    Some(Err(failure)) => return Err(self.judge(found.id, failure).await),
                     Some(Ok(first)) => first,
                     None => return Ok(stream),
                 };
-                let (backend, id) = (self.clone(), found.row.id);
+                let (backend, id) = (self.clone(), found.id);
                 let rest = stream.or_else(move |failure| {
-                    let (backend, pieces) = (backend.clone(), pieces.clone());
-                    async move { Err(backend.judge(id, &pieces, failure).await) }
+                    let backend = backend.clone();
+                    async move { Err(backend.judge(id, failure).await) }
                 });
                 Ok(Box::pin(stream::once(async { Ok(first) }).chain(rest)))
             }
@@ -147,7 +125,7 @@ impl Content for ObjectBackend {
 
     async fn quarantine(&self, content: &StoredContent) -> Result<(), Error> {
         match number(content) {
-            Some(id) => self.quarantine_row(id).await,
+            Some(id) => self.quarantine_content(id).await,
             None => Ok(()),
         }
     }
@@ -188,15 +166,14 @@ impl ObjectBackend {
             return Ok(None);
         };
         let place = self.place(row, content.size).await?;
-        let row = RowVersion::of(row)?;
-        Ok(Some(Found { row, place }))
+        Ok(Some(Found { id, place }))
     }
 
     /// The place of content in a row with the columns of [`LOOK_UP`]. If the row is damaged, the content goes into quarantine.
     async fn place(&self, row: &Row, size: u64) -> Result<Place, Error> {
         match Place::of(row, size) {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                self.quarantine_version(&RowVersion::of(row)?).await?;
+                self.quarantine_content(column(row, 0)?).await?;
                 Err(error)
             }
             place => place,
@@ -207,7 +184,7 @@ impl ObjectBackend {
     async fn is_there(&self, found: &Found) -> Result<bool, Error> {
         match &found.place {
             Place::Row(_) => Ok(true),
-            Place::Objects(pieces) => self.has_objects(found.row.id, pieces).await,
+            Place::Objects(pieces) => self.has_objects(found.id, pieces).await,
         }
     }
 
@@ -215,38 +192,23 @@ impl ObjectBackend {
     async fn has_objects(&self, id: i64, pieces: &Pieces) -> Result<bool, Error> {
         let there = self.objects().are_there(pieces).await?;
         if !there {
-            self.quarantine_objects(id, pieces).await?;
+            self.quarantine_content(id).await?;
         }
         Ok(there)
     }
 
     /// Quarantines content whose objects are gone or have other sizes, so that the next push brings it again. Returns the failure.
-    async fn judge(&self, id: i64, pieces: &Pieces, failure: Error) -> Error {
+    async fn judge(&self, id: i64, failure: Error) -> Error {
         if matches!(failure.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) {
             // If this fails, the next reader does it.
-            let _ = self.quarantine_objects(id, pieces).await;
+            let _ = self.quarantine_content(id).await;
         }
         failure
     }
 
-    /// Puts content in quarantine, whatever it is now.
-    pub(crate) async fn quarantine_row(&self, id: i64) -> Result<(), Error> {
+    /// Puts the content of this row in quarantine.
+    pub(crate) async fn quarantine_content(&self, id: i64) -> Result<(), Error> {
         let statement = Statement::new("quarantine content", QUARANTINE, [id.into()]);
-        self.database().transact(&[statement]).await.map(drop)
-    }
-
-    /// Puts content in quarantine, unless its row has changed since it was read.
-    pub(crate) async fn quarantine_version(&self, row: &RowVersion) -> Result<(), Error> {
-        let values = [row.id.into(), Value::text(&row.version)];
-        let statement = Statement::new("quarantine content", QUARANTINE_VERSION, values);
-        self.database().transact(&[statement]).await.map(drop)
-    }
-
-    /// Puts content in quarantine, unless it has other objects than these.
-    pub(crate) async fn quarantine_objects(&self, id: i64, pieces: &Pieces) -> Result<(), Error> {
-        let external = Value::Text(pieces.external.clone());
-        let values = [id.into(), Value::Texts(pieces.objects.clone()), external];
-        let statement = Statement::new("quarantine content", QUARANTINE_OBJECTS, values);
         self.database().transact(&[statement]).await.map(drop)
     }
 }

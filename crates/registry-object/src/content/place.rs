@@ -16,8 +16,9 @@ use crate::{
 pub(crate) enum Placing {
     /// The objects of the upload become content.
     New(Upload),
-    /// The objects of the upload replace those of this content, which is in quarantine.
-    Healed(Upload, i64),
+    /// The objects of the upload become content, which repositories link from now on that link other content with its digest,
+    /// since some of that is in quarantine.
+    Healed(Upload),
     /// This content, which has these objects, is linked in the place of the upload.
     Shared(Upload, i64, Pieces),
     /// The object of another registry becomes content.
@@ -42,8 +43,8 @@ pub(crate) struct External {
     pub(crate) key: String,
     pub(crate) digest: Digest,
     pub(crate) size: i64,
-    /// The content, in quarantine, whose objects it replaces.
-    pub(crate) healed: Option<i64>,
+    /// Whether repositories link it from now on that link other content with its digest, since some of that is in quarantine.
+    pub(crate) heals: bool,
 }
 
 /// The outcome of placing content.
@@ -52,7 +53,7 @@ pub(crate) enum Placed {
     Content(i64),
     /// It is not there any more.
     Gone,
-    /// Content that was to be shared or healed has changed meanwhile: another way has to be found.
+    /// Content that was to be shared has changed meanwhile: another way has to be found.
     Stale,
 }
 
@@ -63,38 +64,71 @@ const DOOM: &str = "INSERT INTO doomed (object) SELECT unnest(objects) FROM uplo
 const END: &str = "DELETE FROM uploads WHERE id = $1";
 const CREATE: &str = "INSERT INTO contents (digest, size, objects, sizes) SELECT $2, length, objects, sizes
      FROM uploads WHERE id = $1 RETURNING id";
-const HEAL: &str =
-    "WITH old AS (SELECT id, objects FROM contents WHERE id = $2 AND quarantined IS NOT NULL FOR UPDATE),
-     doomed AS (INSERT INTO doomed (object) SELECT object FROM old, unnest(objects) AS object
-         WHERE object IS NOT NULL ON CONFLICT DO NOTHING)
-     UPDATE contents SET objects = new.objects, external_key = NULL, sizes = new.sizes, quarantined = NULL
-     FROM old, uploads AS new
-     WHERE new.id = $1 AND contents.id = old.id RETURNING contents.id";
+/// The most repositories that one push heals. The next push of the bytes heals the next.
+const MAX_HEALED: u32 = 10_000;
+
+/// Links of other content with the digest of what was made. They are locked in the order of their repositories, so that two
+/// who do this at the same time do not wait in a circle; a link that is moved meanwhile is left alone.
+macro_rules! relink {
+    ($table:literal, $others:literal, $most:literal) => {
+        concat!(
+            "linked AS (SELECT l.repository, l.digest FROM ",
+            $table,
+            " l JOIN contents c ON c.id = l.content WHERE c.digest = $1 AND ",
+            $others,
+            " ORDER BY l.repository LIMIT ",
+            $most,
+            " FOR UPDATE OF l),
+             relinked AS (UPDATE ",
+            $table,
+            " l SET content = made.id FROM made, linked
+             WHERE l.repository = linked.repository AND l.digest = linked.digest)"
+        )
+    };
+}
+const HEAL: &str = concat!(
+    "WITH made AS (INSERT INTO contents (digest, size, objects, sizes) SELECT $1, length, objects, sizes
+         FROM uploads WHERE id = $2 RETURNING id), ",
+    relink!("blobs", "c.objects IS NOT NULL AND l.size = $3", "$4"),
+    " SELECT id FROM made"
+);
 const SHARE: &str =
     "SELECT id FROM contents WHERE id = $1 AND objects = $2 AND external_key IS NOT DISTINCT FROM $3
      AND quarantined IS NULL FOR KEY SHARE";
 /// A process of the release before cannot read external objects.
 const NEEDED: &str = "UPDATE schema_versions SET oldest = 2 WHERE version = 2 AND oldest < 2";
-const CREATE_EXTERNAL: &str = "WITH found AS (SELECT id FROM contents WHERE digest = $1 AND size = $2 AND external_key = $3
-         AND quarantined IS NULL ORDER BY id LIMIT 1 FOR KEY SHARE),
-     made AS (INSERT INTO contents (digest, size, objects, external_key, sizes) SELECT $1, $2, '{}', $3, ARRAY[$2]
-         WHERE NOT EXISTS (SELECT FROM found) RETURNING id)
-     SELECT id FROM found UNION ALL SELECT id FROM made";
-const HEAL_EXTERNAL: &str =
-    "WITH old AS (SELECT id, objects FROM contents WHERE id = $3 AND quarantined IS NOT NULL FOR UPDATE),
-     doomed AS (INSERT INTO doomed (object) SELECT object FROM old, unnest(objects) AS object
-         WHERE object IS NOT NULL ON CONFLICT DO NOTHING)
-     UPDATE contents SET objects = '{}', external_key = $2, sizes = ARRAY[$1], quarantined = NULL
-     FROM old WHERE contents.id = old.id AND contents.size = $1 RETURNING contents.id";
+macro_rules! external {
+    ($relink:expr) => {
+        concat!(
+            "WITH found AS (SELECT id FROM contents WHERE digest = $1 AND size = $2 AND external_key = $3
+                 AND quarantined IS NULL ORDER BY id LIMIT 1 FOR KEY SHARE),
+             new AS (INSERT INTO contents (digest, size, objects, external_key, sizes) SELECT $1, $2, '{}', $3, ARRAY[$2]
+                 WHERE NOT EXISTS (SELECT FROM found) RETURNING id),
+             made AS (SELECT id FROM found UNION ALL SELECT id FROM new)",
+            $relink,
+            " SELECT id FROM made"
+        )
+    };
+}
+const CREATE_EXTERNAL: &str = external!("");
+const HEAL_EXTERNAL: &str = external!(concat!(
+    ", ",
+    relink!("blobs", "c.objects IS NOT NULL AND l.size = $2", "$4")
+));
 const STORED: &str = "SELECT id FROM contents WHERE id = $1 AND quarantined IS NULL FOR KEY SHARE";
-const HEAL_BYTES: &str = "UPDATE contents SET bytes = $2, quarantined = NULL
-     WHERE digest = $1 AND bytes IS NOT NULL AND quarantined IS NOT NULL";
-const BYTES: &str =
+const BYTES: &str = concat!(
     "WITH found AS (SELECT id FROM contents WHERE digest = $1 AND bytes = $2 AND quarantined IS NULL
          ORDER BY id LIMIT 1 FOR KEY SHARE),
-     made AS (INSERT INTO contents (digest, size, bytes) SELECT $1, length($2), $2
-         WHERE NOT EXISTS (SELECT FROM found) RETURNING id)
-     SELECT id FROM found UNION ALL SELECT id FROM made";
+     new AS (INSERT INTO contents (digest, size, bytes) SELECT $1, length($2), $2
+         WHERE NOT EXISTS (SELECT FROM found) RETURNING id),
+     made AS (SELECT id FROM found UNION ALL SELECT id FROM new), ",
+    relink!(
+        "manifests",
+        "c.bytes IS NOT NULL AND c.quarantined IS NOT NULL",
+        "$3"
+    ),
+    " SELECT id FROM made"
+);
 
 const DOING: &str = "make bytes content";
 
@@ -108,8 +142,17 @@ impl Placing {
                 let rows = upload.end(transaction, vec![create]).await?;
                 placed(&rows, Placed::Stale)
             }
-            Self::Healed(upload, content) => {
-                let heal = statement(HEAL, vec![upload.id(), (*content).into()]);
+            Self::Healed(upload) => {
+                let digest = Value::text(upload.digest.as_str());
+                let heal = statement(
+                    HEAL,
+                    vec![
+                        digest,
+                        upload.id(),
+                        upload.size.into(),
+                        i64::from(MAX_HEALED).into(),
+                    ],
+                );
                 let rows = upload.end(transaction, vec![heal]).await?;
                 placed(&rows, Placed::Stale)
             }
@@ -122,21 +165,21 @@ impl Placing {
                 placed(&rows, Placed::Stale)
             }
             Self::External(external) => {
-                let (key, size) = (Value::text(&external.key), Value::from(external.size));
-                let place = if let Some(content) = external.healed {
-                    statement(HEAL_EXTERNAL, vec![size, key, content.into()])
+                let (digest, key) = (Value::text(external.digest.as_str()), Value::text(&external.key));
+                let mut values = vec![digest, external.size.into(), key];
+                let place = if external.heals {
+                    values.push(i64::from(MAX_HEALED).into());
+                    statement(HEAL_EXTERNAL, values)
                 } else {
-                    let digest = Value::text(external.digest.as_str());
-                    statement(CREATE_EXTERNAL, vec![digest, size, key])
+                    statement(CREATE_EXTERNAL, values)
                 };
                 let rows = run_all(transaction, &[statement(NEEDED, Vec::new()), place]).await?;
                 placed(rows.last().map_or(&[], Vec::as_slice), Placed::Stale)
             }
             Self::Bytes(bytes, digest) => {
-                let values = || vec![Value::text(digest.as_str()), Value::Bytes(Some(bytes.clone()))];
-                let statements = [statement(HEAL_BYTES, values()), statement(BYTES, values())];
-                let rows = run_all(transaction, &statements).await?;
-                placed(rows.last().map_or(&[], Vec::as_slice), Placed::Stale)
+                let bytes = Value::Bytes(Some(bytes.clone()));
+                let values = vec![Value::text(digest.as_str()), bytes, i64::from(MAX_HEALED).into()];
+                placed(&statement(BYTES, values).run(transaction).await?, Placed::Stale)
             }
             Self::Stored(content) => {
                 let stored = statement(STORED, vec![(*content).into()]);

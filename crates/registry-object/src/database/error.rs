@@ -121,6 +121,8 @@ fn kind_of(code: &str) -> ErrorKind {
         // Database, schema, table, column, function: not what this release made.
         "3D000" | "3F000" | "42P01" | "42703" | "42883" | "42P07" => ErrorKind::Unsupported,
         "53100" => ErrorKind::NoSpace,
+        // Text for which an index has no room.
+        "54000" => ErrorKind::TooLarge,
         "53300" => ErrorKind::RateLimited,
         // Waited too long: for a lock, for an answer, idle between statements, refused to be repeated.
         "40001" | "40P01" | "55P03" | "57014" | "25P03" => ErrorKind::Timeout,
@@ -148,6 +150,7 @@ mod tests {
             ("42P01", ErrorKind::Unsupported),
             ("42703", ErrorKind::Unsupported),
             ("53100", ErrorKind::NoSpace),
+            ("54000", ErrorKind::TooLarge),
             ("53200", ErrorKind::Storage),
             ("53300", ErrorKind::RateLimited),
             ("40001", ErrorKind::Timeout),

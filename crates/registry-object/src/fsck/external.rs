@@ -40,7 +40,7 @@ impl Check<'_> {
             if let OwnerKey::Content(id) = owner.key
                 && self.options.repair
             {
-                self.backend.quarantine_objects(id, &owner.pieces).await?;
+                self.backend.quarantine_content(id).await?;
             }
         }
         Ok(())

@@ -77,6 +77,33 @@ pub enum FsckFinding {
         /// The sum.
         sum: i64,
     },
+    /// Events that a subscriber is not told of, since they are not there any more.
+    LostEvents {
+        /// The subscriber.
+        subscriber: String,
+        /// The repository.
+        repository: String,
+        /// The events that the subscriber has not accepted.
+        waiting: i64,
+        /// Those of them that are there.
+        found: i64,
+    },
+    /// A repository whose next event would get a number that another one has had.
+    RepeatedNumbers {
+        /// The repository.
+        repository: String,
+        /// The number of its last event as it is counted; `None` if it is not.
+        counted: Option<i64>,
+        /// The number of the last event that there was.
+        last: i64,
+    },
+    /// Rows of a subscriber that wants no events any more.
+    Unsubscribed {
+        /// The subscriber.
+        subscriber: String,
+        /// The number of rows.
+        rows: i64,
+    },
     /// An object of the registry that no row names.
     Unnamed {
         /// The object.
@@ -99,7 +126,7 @@ impl FsckFinding {
     pub const fn is_damage(&self) -> bool {
         !matches!(
             self,
-            Self::Incomplete { .. } | Self::Unnamed { .. } | Self::Foreign { .. }
+            Self::Incomplete { .. } | Self::Unsubscribed { .. } | Self::Unnamed { .. } | Self::Foreign { .. }
         )
     }
 }
@@ -150,6 +177,23 @@ impl fmt::Display for FsckFinding {
                 counted: None,
                 sum,
             } => format!("{of} has no count of bytes, and links {sum}"),
+            Self::LostEvents {
+                subscriber,
+                repository,
+                waiting,
+                found,
+            } => format!("{repository} has {found} of the {waiting} events that wait for {subscriber}"),
+            Self::RepeatedNumbers {
+                repository,
+                counted,
+                last,
+            } => format!(
+                "{repository} counts {} events, and had one with the number {last}: the next ones repeat numbers",
+                counted.unwrap_or_default()
+            ),
+            Self::Unsubscribed { subscriber, rows } => {
+                format!("{subscriber} wants no events any more, and {rows} repositories have some for it")
+            }
             Self::Unnamed { object, size } => {
                 format!("the object {object} of {size} bytes belongs to nothing")
             }

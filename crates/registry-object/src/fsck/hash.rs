@@ -4,12 +4,9 @@ use futures_util::TryStreamExt as _;
 use wharf_content::{Error, ErrorKind, Hasher};
 
 use super::{Check, FsckFinding, named::Content};
-use crate::{
-    content::{RowVersion, pieces},
-    records::row::column,
-};
+use crate::{content::pieces, records::row::column};
 
-const BYTES: &str = "SELECT id, xmin::text, bytes FROM contents WHERE id = $1";
+const BYTES: &str = "SELECT bytes FROM contents WHERE id = $1";
 
 impl Check<'_> {
     /// Hashes some of these contents.
@@ -28,18 +25,16 @@ impl Check<'_> {
 
     async fn hash_content(&mut self, content: &Content) -> Result<(), Error> {
         let mut hasher = Hasher::new(content.digest.algorithm())?;
-        let mut version = None;
         match &content.pieces {
             None => {
                 let rows = self.rows(BYTES, [content.id.into()]).await?;
                 let Some(row) = rows.first() else {
                     return Ok(()); // removed meanwhile
                 };
-                match column::<Option<&[u8]>>(row, 2)? {
+                match column::<Option<&[u8]>>(row, 0)? {
                     Some(bytes) => hasher.update(bytes),
                     None => return Ok(()),
                 }
-                version = Some(RowVersion::of(row)?);
             }
             Some(pieces) => {
                 let whole = pieces.within(0..pieces.size());
@@ -66,13 +61,9 @@ impl Check<'_> {
             digest: content.digest.to_string(),
             found: found.to_string(),
         });
-        if !self.options.repair {
-            return Ok(());
+        if self.options.repair {
+            self.backend.quarantine_content(content.id).await?;
         }
-        match (&content.pieces, version) {
-            (Some(pieces), _) => self.backend.quarantine_objects(content.id, pieces).await,
-            (None, Some(row)) => self.backend.quarantine_version(&row).await,
-            (None, None) => Ok(()),
-        }
+        Ok(())
     }
 }

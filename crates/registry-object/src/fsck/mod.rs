@@ -3,6 +3,7 @@
 //! Rows are read part by part, each part as it is at one moment. What seems to be wrong because it changed between two
 //! parts is looked at once more.
 
+mod events;
 mod external;
 mod finding;
 mod foreign;
@@ -105,6 +106,7 @@ impl ObjectBackend {
             has_damaged_rows: false,
         };
         check.usage().await?;
+        check.events().await?;
         check.tags().await?;
         check.links().await?;
         check.objects().await?;

@@ -148,7 +148,7 @@ impl Check<'_> {
         }
         match owner.key {
             OwnerKey::Content(id) if is_damaged && self.options.repair => {
-                self.backend.quarantine_objects(id, &owner.pieces).await
+                self.backend.quarantine_content(id).await
             }
             _ => Ok(()),
         }

@@ -4,19 +4,19 @@ use wharf_content::Error;
 use wharf_registry::RepositoryPath;
 
 use super::{Check, FsckFinding};
-use crate::{database::Statement, records::row::column};
+use crate::records::row::column;
 
 const REPOSITORIES: &str = "SELECT id, name FROM repositories WHERE id > $1 ORDER BY id LIMIT 1000";
 
-/// One statement that reads each table once, since the server may read a whole table for each repository.
-const SUMS: &str = "WITH sums AS (SELECT repository, sum(size)::bigint AS bytes FROM
+/// Sums that pass what a column holds are told as the largest that it holds. One statement that reads each table once, since the server may read a whole table for each repository.
+const SUMS: &str = "WITH sums AS (SELECT repository, least(sum(size), 9223372036854775807)::bigint AS bytes FROM
          (SELECT repository, size FROM blobs UNION ALL SELECT repository, size FROM manifests) AS links GROUP BY repository)
      SELECT name, counted.bytes, coalesce(sums.bytes, 0) FROM repositories
          LEFT JOIN repository_usage AS counted ON counted.repository = id LEFT JOIN sums ON sums.repository = id
      WHERE counted.bytes IS DISTINCT FROM coalesce(sums.bytes, 0) ORDER BY name LIMIT 10000";
 
 /// One statement, since commits in several repositories count for one user.
-const USERS: &str = "WITH sums AS (SELECT user_name AS name, sum(size)::bigint AS bytes FROM
+const USERS: &str = "WITH sums AS (SELECT user_name AS name, least(sum(size), 9223372036854775807)::bigint AS bytes FROM
          (SELECT user_name, size FROM blobs WHERE user_name IS NOT NULL
           UNION ALL SELECT user_name, size FROM manifests WHERE user_name IS NOT NULL) AS links GROUP BY user_name)
      SELECT name, user_usage.bytes, coalesce(sums.bytes, 0) FROM user_usage FULL JOIN sums USING (name)
@@ -46,8 +46,7 @@ impl Check<'_> {
 
     /// Tells of each name whose bytes are counted wrongly.
     async fn sums(&mut self, of: &str, doing: &'static str, sql: &'static str) -> Result<(), Error> {
-        let sums = Statement::new(doing, sql, []);
-        for row in &self.backend.database().run_long(&sums).await? {
+        for row in &self.long(doing, sql).await? {
             self.tell(FsckFinding::WrongUsage {
                 of: format!("{of} {}", column::<&str>(row, 0)?),
                 counted: column(row, 1)?,

@@ -2,6 +2,7 @@
 
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use wharf_content::{Error, ErrorKind};
 
 use super::{
@@ -22,7 +23,7 @@ struct Found {
 }
 
 /// The format of a store.
-pub(crate) struct Format {
+struct Format {
     /// The oldest version that a process must know to read the objects.
     reader: u32,
     /// The oldest version that a process must know to write objects.
@@ -34,6 +35,13 @@ pub(crate) struct Format {
 impl Objects {
     /// Checks that the store belongs to the registry, and makes it the registry's if it belongs to none and `may_begin`.
     pub(crate) async fn check_format(&self, may_begin: bool) -> Result<(), Error> {
+        let begun = Instant::now();
+        self.begin(may_begin).await?;
+        self.presence.note(begun, &Ok(()));
+        Ok(())
+    }
+
+    async fn begin(&self, may_begin: bool) -> Result<(), Error> {
         let path = self.below(["v1", "format"]);
         if let Some(found) = self.format().await? {
             return self.accept(&found);
@@ -70,16 +78,34 @@ impl Objects {
     ///
     /// [`ErrorKind::Network`] if it is not; those of the store.
     pub(crate) async fn check_presence(&self) -> Result<(), Error> {
-        let format = self.present_format().await?;
-        self.accept(&format).map_err(|error| away(&error))
+        self.belongs().await?.map_err(|error| away(&error))
     }
 
-    /// The format of the store, which had one when it was opened.
+    /// As [`Objects::check_presence`], by a look of this process that began at most a few seconds ago, so that pushes
+    /// ask the store nothing that others have asked.
+    pub(crate) async fn check_lately(&self) -> Result<(), Error> {
+        self.presence.lately(self.check_presence()).await
+    }
+
+    /// Whether the store, which had a format when it was opened, is still the registry's.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Network`] if there is none that can be read; those of the store.
-    pub(crate) async fn present_format(&self) -> Result<Format, Error> {
+    /// [`ErrorKind::Network`] if there is no format that can be read; those of the store.
+    pub(crate) async fn belongs(&self) -> Result<Result<(), Error>, Error> {
+        let begun = Instant::now();
+        let format = self.present_format().await;
+        let belongs = format.map(|format| self.accept(&format));
+        let known = match &belongs {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(away(error)),
+            Err(error) => Err(Error::new(error.kind(), error.to_string())),
+        };
+        self.presence.note(begun, &known);
+        belongs
+    }
+
+    async fn present_format(&self) -> Result<Format, Error> {
         match self.format().await {
             Ok(Some(format)) => Ok(format),
             Ok(None) => {
@@ -122,7 +148,7 @@ impl Objects {
     }
 
     /// Fails unless a store with this format belongs to the registry, and this release may read and write it.
-    pub(crate) fn accept(&self, format: &Format) -> Result<(), Error> {
+    fn accept(&self, format: &Format) -> Result<(), Error> {
         if format.registry != self.registry {
             let message = format!(
                 "the store belongs to registry {:032x}, and the database to registry {:032x}: one of the two is another registry's",

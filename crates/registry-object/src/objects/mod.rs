@@ -1,9 +1,11 @@
 //! The objects of a store: their names, and the requests that are made about them.
 
 mod deletion;
+pub(crate) mod file;
 mod format;
 mod listing;
 mod parts;
+mod presence;
 mod tree;
 
 use std::{fmt, ops::Range, sync::Arc};
@@ -11,12 +13,13 @@ use std::{fmt, ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPayload,
+    GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload,
     path::{Path, PathPart},
 };
 use wharf_content::{ByteStream, Error, ErrorKind};
 
 pub(crate) use self::parts::Parts;
+use self::presence::Presence;
 pub use self::tree::ObjectTree;
 use crate::{
     ExternalStore,
@@ -36,6 +39,7 @@ pub(crate) struct Objects {
     external: Option<ExternalStore>,
     /// The id of the registry.
     registry: u128,
+    presence: Arc<Presence>,
     /// The version of the layout that this process writes.
     layout: u32,
 }
@@ -71,6 +75,7 @@ impl Objects {
             prefix,
             external,
             registry,
+            presence: Arc::default(),
             layout,
         })
     }
@@ -197,10 +202,18 @@ pub(crate) async fn open(
     let opened = store.get_opts(path, options).await;
     let opened = opened.map_err(|failure| error::failed("read an object", &failure))?;
     let size = opened.meta.size;
-    let bytes = opened.into_stream();
-    let bytes = bytes.map_err(|failure| error::failed("read an object", &failure));
     Ok(OpenObject {
         size,
-        bytes: Box::pin(bytes),
+        bytes: bytes_of(opened),
     })
+}
+
+/// The bytes of an object that was opened.
+fn bytes_of(opened: GetResult) -> ByteStream {
+    match opened.payload {
+        GetResultPayload::File(opened_file, _) => file::read(opened_file, opened.range),
+        GetResultPayload::Stream(bytes) => {
+            Box::pin(bytes.map_err(|failure| error::failed("read an object", &failure)))
+        }
+    }
 }

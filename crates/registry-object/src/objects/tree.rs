@@ -1,7 +1,6 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{GetOptions, ObjectStore, path::Path};
 use wharf_content::{ByteStream, Error, ErrorKind};
 use wharf_registry::{ExternalObject, KeyTree, Listing};
@@ -105,9 +104,7 @@ impl KeyTree for ObjectTree {
         match self.store.get_opts(&self.at(key)?, GetOptions::default()).await {
             Ok(found) => {
                 let size = found.meta.size;
-                let bytes = found.into_stream();
-                let bytes = bytes.map_err(|failure| error::failed("read an object", &failure));
-                Ok(Some((size, bytes.boxed())))
+                Ok(Some((size, super::bytes_of(found))))
             }
             Err(failure) => match error::failed("read an object", &failure) {
                 // Of a bucket that is not there the error is another one.

@@ -22,7 +22,7 @@ struct Reason {
 /// | failure | kind |
 /// |---|---|
 /// | the object is absent | [`ErrorKind::NotFound`] |
-/// | the bucket is absent | [`ErrorKind::Storage`] |
+/// | the bucket, or the directory of a store, is absent | [`ErrorKind::Server`] |
 /// | 401, or 403 whose code is about the key | [`ErrorKind::Unauthorized`] |
 /// | another 403 | [`ErrorKind::Denied`] |
 /// | the clock is wrong (403) | [`ErrorKind::Unauthorized`] |
@@ -105,7 +105,7 @@ fn reason(error: &object_store::Error) -> Reason {
 fn known_code(code: &str) -> Option<Reason> {
     Some(match code {
         "NoSuchBucket" | "ContainerNotFound" | "ContainerBeingDeleted" | "AccountIsDisabled" => {
-            new(ErrorKind::Storage, "the bucket does not exist")
+            new(ErrorKind::Server, "the bucket does not exist")
                 .advise("create it, or check its name and the endpoint")
         }
         "NoSuchUpload" => new(ErrorKind::NotFound, "the upload does not exist"),
@@ -184,7 +184,8 @@ fn unanswered(error: &object_store::Error) -> Reason {
     new(ErrorKind::Server, "the answer cannot be read")
 }
 
-/// The kind of a failure of a disk, or of a connection that another client made.
+/// The kind of a failure of a disk, or of a connection that another client made. A directory that a server shares may be away as
+/// any server.
 pub(crate) const fn io_kind(kind: io::ErrorKind) -> ErrorKind {
     use io::ErrorKind as K;
     match kind {
@@ -198,7 +199,9 @@ pub(crate) const fn io_kind(kind: io::ErrorKind) -> ErrorKind {
         | K::BrokenPipe
         | K::HostUnreachable
         | K::NetworkUnreachable
+        | K::NetworkDown
         | K::UnexpectedEof => ErrorKind::Network,
+        K::NotADirectory | K::StaleNetworkFileHandle => ErrorKind::Server,
         _ => ErrorKind::Storage,
     }
 }
@@ -358,7 +361,13 @@ mod tests {
             ),
             (io(io::ErrorKind::ConnectionReset), ErrorKind::Network, "reset"),
             (io(io::ErrorKind::TimedOut), ErrorKind::Timeout, "timed out"),
-            (io(io::ErrorKind::NotADirectory), ErrorKind::Storage, "directory"),
+            (io(io::ErrorKind::NotADirectory), ErrorKind::Server, "directory"),
+            (
+                io(io::ErrorKind::StaleNetworkFileHandle),
+                ErrorKind::Server,
+                "stale",
+            ),
+            (io(io::ErrorKind::IsADirectory), ErrorKind::Storage, "directory"),
         ] {
             let error = failed("read an object", &failure);
             assert_eq!(error.kind(), kind, "{error}");

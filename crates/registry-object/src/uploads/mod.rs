@@ -10,7 +10,9 @@ use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use wharf_content::{ByteStream, Error, ErrorKind};
-use wharf_registry::{Incoming, OpenUpload, Upload, UploadSession, Uploads, UploadsOf, Written};
+use wharf_registry::{
+    Incoming, OpenUpload, Upload, UploadLimits, UploadSession, Uploads, UploadsOf, Written,
+};
 
 use self::row::{STATE, owner_text};
 pub(crate) use self::{
@@ -31,6 +33,17 @@ const DROPPED_AT_ONCE: usize = 100;
 /// Made twice, it changes nothing the second time.
 const BEGIN: &str = "INSERT INTO uploads (id, repository, owner, algorithm) VALUES ($1, $2, $3, $4)
      ON CONFLICT DO NOTHING";
+
+/// Whoever begins an upload within limits holds these until the end of the transaction, so that the next one counts it. No row is
+/// locked while they are waited for, and who has them waits for nobody.
+const LOCK_REPOSITORY: &str = "SELECT pg_advisory_xact_lock(1466327877, hashtext($1))";
+const LOCK_OWNER: &str = "SELECT pg_advisory_xact_lock(1466327878, hashtext($1))";
+/// As above. The upload itself is there if the answer to an attempt was lost.
+const BEGIN_WITHIN: &str = "INSERT INTO uploads (id, repository, owner, algorithm) SELECT $1, $2, $3, $4
+     WHERE (SELECT count(*) FROM (SELECT FROM uploads WHERE repository = $2 AND id <> $1 LIMIT $5) AS open) < $5
+     AND ($6::bigint IS NULL OR (SELECT count(*) FROM (SELECT FROM uploads WHERE owner = $3 AND id <> $1 LIMIT $6) AS open) < $6)
+     ON CONFLICT DO NOTHING";
+const HAS_BEGUN: &str = "SELECT FROM uploads WHERE id = $1";
 
 /// The commit waits for no disk: what a request acknowledges is in a commit of its own, which waits for its disk and for
 /// everything before it. If the server fails within a second, the upload counts as used at the request before.
@@ -67,18 +80,33 @@ pub(crate) fn missing() -> Error {
 #[async_trait]
 impl Uploads for ObjectBackend {
     async fn begin(&self, id: &str, session: Option<&UploadSession>) -> Result<(), Error> {
-        let values = [
-            Value::text(id),
-            Value::Text(session.map(|session| session.repository.as_str().to_owned())),
-            Value::Text(session.map(|session| owner_text(&session.owner))),
-            Value::Text(
-                session
-                    .and_then(|session| session.algorithm.name())
-                    .map(str::to_owned),
-            ),
-        ];
-        let statement = Statement::new("begin an upload", BEGIN, values);
+        let statement = Statement::new("begin an upload", BEGIN, columns(id, session));
         self.database().transact(&[statement]).await.map(drop)
+    }
+
+    async fn begin_within(
+        &self,
+        id: &str,
+        session: &UploadSession,
+        limits: UploadLimits,
+    ) -> Result<bool, Error> {
+        let limit = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
+        let statement = |sql, values: Vec<Value>| Statement::new("begin an upload", sql, values);
+        let mut statements = vec![statement(
+            LOCK_REPOSITORY,
+            vec![Value::text(session.repository.as_str())],
+        )];
+        if limits.owner.is_some() {
+            let owner = Value::Text(Some(owner_text(&session.owner)));
+            statements.push(statement(LOCK_OWNER, vec![owner]));
+        }
+        let mut values = Vec::from(columns(id, Some(session)));
+        values.push(limit(limits.repository).into());
+        values.push(Value::Integer(limits.owner.map(limit)));
+        statements.push(statement(BEGIN_WITHIN, values));
+        statements.push(statement(HAS_BEGUN, vec![Value::text(id)]));
+        let rows = self.database().transact(&statements).await?;
+        Ok(rows.last().is_some_and(|found| !found.is_empty()))
     }
 
     async fn resume(&self, id: &str) -> Result<Option<Upload>, Error> {
@@ -135,10 +163,12 @@ impl ObjectBackend {
         rows.first().map(pieces).transpose()
     }
 
-    /// Whether the store still has the objects of an upload. Only a directory is asked: a file system that is not mounted
+    /// Whether the store still has the objects of an upload, as far as that is known without asking for each: the store has
+    /// lately been the registry's. A directory is asked: a file system that is not mounted
     /// has an empty directory in its place, which takes what is written, and hides it when the file system is back.
     pub(crate) async fn is_kept(&self, id: &str) -> Result<bool, Error> {
         if self.options().reclamation.directory.is_none() {
+            self.objects().check_lately().await?;
             return Ok(true);
         }
         self.objects().check_presence().await?;
@@ -178,6 +208,19 @@ impl ObjectBackend {
         transaction.commit(DOING).await?;
         Ok(count)
     }
+}
+
+/// The columns of an upload that begins.
+fn columns(id: &str, session: Option<&UploadSession>) -> [Value; 4] {
+    let repository = session.map(|session| session.repository.as_str().to_owned());
+    let owner = session.map(|session| owner_text(&session.owner));
+    let algorithm = session.and_then(|session| session.algorithm.name());
+    [
+        Value::text(id),
+        Value::Text(repository),
+        Value::Text(owner),
+        Value::Text(algorithm.map(str::to_owned)),
+    ]
 }
 
 /// The statements that drop uploads whose rows are locked, and doom their objects.

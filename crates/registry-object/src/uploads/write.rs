@@ -111,7 +111,12 @@ impl ObjectBackend {
                     Err(failure)
                 }
             };
-            let (stop, hasher) = match completed {
+            // A bucket that was emptied or replaced takes bytes, too.
+            let kept = match completed {
+                Ok(completed) => self.objects().check_lately().await.map(|()| completed),
+                Err(failure) => Err(failure),
+            };
+            let (stop, hasher) = match kept {
                 Ok(completed) => completed,
                 Err(failure) => {
                     self.doom(&object).await;

@@ -135,6 +135,7 @@ fn operation(request: &Request) -> &'static str {
     let has = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
     match request.method {
         Method::GET if has("list-type") => "list",
+        Method::GET if request.url.path().ends_with("/v1/format") => "format",
         Method::GET => "get",
         Method::HEAD => "head",
         Method::PUT if has("partNumber") => "part",

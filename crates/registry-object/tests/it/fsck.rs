@@ -116,6 +116,36 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         &["user ada counts 7", "user bob counts 7 bytes, and links 0"],
     ),
     (
+        "INSERT INTO blobs (repository, digest, size, user_name)
+             SELECT n, name_of('huge'), 9223372036854775807, 'ada' FROM generate_series(1, 2) AS n",
+        "DELETE FROM blobs WHERE size = 9223372036854775807",
+        &[
+            "repository app counts 18 bytes, and links 9223372036854775807",
+            "repository lib counts 10 bytes, and links 9223372036854775807",
+            "user ada counts 18 bytes, and links 9223372036854775807",
+            "app@sha256:",
+            "lib@sha256:",
+        ],
+    ),
+    (
+        "INSERT INTO subscribers (name) VALUES ('hook'), ('cluster');
+         UPDATE subscribers SET unsubscribed = name = 'cluster';
+         INSERT INTO event_positions (subscriber, repository, accepted, last)
+             SELECT id, 1, 1, 4 FROM subscribers WHERE name = 'hook';
+         INSERT INTO event_positions (subscriber, repository, accepted, last)
+             SELECT id, 2, 1, 1 FROM subscribers WHERE name = 'cluster';
+         UPDATE repository_usage SET events = 4 WHERE repository = 1;
+         INSERT INTO events VALUES (1, 2, '{}'), (1, 4, 'nonsense')",
+        "DELETE FROM subscribers; DELETE FROM events; UPDATE repository_usage SET events = 0",
+        &[
+            "app 2 of events is damaged",
+            "app 4 of events is damaged",
+            "app has 2 of the 3 events that wait for hook",
+            "lib counts 0 events, and had one with the number 1",
+            "cluster wants no events any more, and 1 repositories",
+        ],
+    ),
+    (
         "DELETE FROM user_usage",
         "INSERT INTO user_usage VALUES ('ada', 18), ('bob', 0)",
         &["user ada has no count of bytes, and links 18"],

@@ -14,7 +14,7 @@ use http::StatusCode;
 
 use super::RepositoryRequest;
 use crate::{
-    OpenUpload, UploadOwner, UploadsOf,
+    OpenUpload, UploadLimits, UploadOwner, UploadSession, UploadsOf,
     client::Network,
     error::ApiError,
     state::{Claimed, RegistryState},
@@ -23,9 +23,34 @@ use crate::{
 /// The time without a request after which an upload may be dropped for another of its own client.
 const ABANDONED: Duration = Duration::from_secs(60);
 
+/// The most times that others may take the room that was made.
+const ATTEMPTS: usize = 5;
+
 impl RepositoryRequest<'_> {
+    /// Begins an upload. If the limits leave no room for it, another one is dropped.
+    pub(super) async fn open_session(&self, id: &str, session: &UploadSession) -> Result<(), ApiError> {
+        let limits = &self.registry.config.limits;
+        let limits = UploadLimits {
+            repository: limits.uploads,
+            owner: self.principal.user.as_ref().map(|_| limits.user_uploads),
+        };
+        for _ in 0..ATTEMPTS {
+            if self
+                .registry
+                .state
+                .backend
+                .begin_within(id, session, limits)
+                .await?
+            {
+                return Ok(());
+            }
+            self.make_room().await?;
+        }
+        Err(too_many(Duration::ZERO))
+    }
+
     /// Drops an upload if the limits leave no room for one more.
-    pub(super) async fn make_room(&self) -> Result<(), ApiError> {
+    async fn make_room(&self) -> Result<(), ApiError> {
         let limits = &self.registry.config.limits;
         let state = &self.registry.state;
         let owner = self.owner();
@@ -79,10 +104,14 @@ async fn make_way(
             return Ok(());
         }
     }
-    let wait = ABANDONED.saturating_sub(longest).as_secs().max(1);
-    Err(ApiError::wait(
+    Err(too_many(ABANDONED.saturating_sub(longest)))
+}
+
+/// The client may come again after so long.
+fn too_many(wait: Duration) -> ApiError {
+    ApiError::wait(
         StatusCode::TOO_MANY_REQUESTS,
-        wait,
+        wait.as_secs().max(1),
         "too many uploads are open",
-    ))
+    )
 }

@@ -46,12 +46,11 @@ impl RepositoryRequest<'_> {
             }
         };
         self.expire().await?;
-        self.make_room().await?;
         let session = UploadSession::new(self.path.clone(), self.owner(), algorithm);
         let state = &self.registry.state;
         let id = random::id()?;
         let claimed = digest.as_ref().map(|_| state.writers.claim(&id));
-        state.backend.begin(&id, Some(&session)).await?;
+        self.open_session(&id, &session).await?;
         let upload = Upload::new(session, 0, None);
         match (digest, claimed) {
             (Some(digest), Some(Claimed::Yes(claim))) => {

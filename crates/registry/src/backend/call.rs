@@ -32,7 +32,7 @@ pub enum BackendCall {
     Url,
     /// [`Content::link`](crate::Content::link)
     Link,
-    /// [`Uploads::begin`](crate::Uploads::begin)
+    /// [`Uploads::begin`](crate::Uploads::begin) or [`Uploads::begin_within`](crate::Uploads::begin_within)
     Begin,
     /// [`Uploads::resume`](crate::Uploads::resume)
     Resume,

@@ -9,8 +9,8 @@ use wharf_reference::Digest;
 
 use super::{
     Backend, BackendCall, Commit, Content, Incoming, NewContent, OpenUpload, Outcome, Record, RecordKey,
-    RecordRange, Records, RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload, UploadSession,
-    Uploads, UploadsOf, Usage, Written,
+    RecordRange, Records, RepeatedCommits, SignedUrl, StoredContent, TokenSecret, Upload, UploadLimits,
+    UploadSession, Uploads, UploadsOf, Usage, Written,
 };
 use crate::{GcOptions, GcReport, Inventory, Outbox, RepositoryPath};
 
@@ -180,6 +180,16 @@ impl<B: Backend + ?Sized, H: Hooks> Uploads for Hooked<B, H> {
     async fn begin(&self, id: &str, session: Option<&UploadSession>) -> Result<(), Error> {
         self.around(BackendCall::Begin, self.backend.begin(id, session))
             .await
+    }
+
+    async fn begin_within(
+        &self,
+        id: &str,
+        session: &UploadSession,
+        limits: UploadLimits,
+    ) -> Result<bool, Error> {
+        let work = self.backend.begin_within(id, session, limits);
+        self.around(BackendCall::Begin, work).await
     }
 
     async fn resume(&self, id: &str) -> Result<Option<Upload>, Error> {

@@ -25,7 +25,9 @@ pub use self::{
     records::{RecordRange, Records, Usage},
     signed_url::SignedUrl,
     token_secret::TokenSecret,
-    uploads::{Incoming, OpenUpload, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Written},
+    uploads::{
+        Incoming, OpenUpload, Upload, UploadLimits, UploadOwner, UploadSession, Uploads, UploadsOf, Written,
+    },
 };
 use crate::{GcOptions, GcReport, Inventory, Outbox};
 

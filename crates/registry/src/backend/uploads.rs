@@ -25,6 +25,20 @@ pub trait Uploads: Send + Sync + fmt::Debug {
     /// Those of the storage.
     async fn begin(&self, id: &str, session: Option<&UploadSession>) -> Result<(), Error>;
 
+    /// As [`Uploads::begin`], for a client, if fewer sessions are open than the limits say: in the repository, and those of
+    /// the owner in all repositories. However many begin at a time, on whatever handles, no more are open. `false` if nothing
+    /// has begun for want of room.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    async fn begin_within(
+        &self,
+        id: &str,
+        session: &UploadSession,
+        limits: UploadLimits,
+    ) -> Result<bool, Error>;
+
     /// The session of a client, which counts as used now; `None` if there is no such upload.
     ///
     /// # Errors
@@ -86,6 +100,15 @@ pub trait Uploads: Send + Sync + fmt::Debug {
     ///
     /// Those of the storage.
     async fn expire(&self, idle: Duration) -> Result<(), Error>;
+}
+
+/// The most sessions that may be open at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// In the repository of a session.
+    pub repository: usize,
+    /// Of its owner, in all repositories; `None`: no limit.
+    pub owner: Option<usize>,
 }
 
 /// The circumstances under which a client began an upload.

@@ -124,6 +124,7 @@ pub async fn check_shared(one: &dyn Backend, other: &dyn Backend) -> Result<u32,
     run.lost_replies(one, other).await?;
     run.one_quota(one, other).await?;
     run.moving_sessions(one, other).await?;
+    run.limited_sessions(one, other).await?;
     run.links_against_a_collector(one, other).await?;
     run.mounts_against_a_collector(one, other).await?;
     Ok(run.checks)

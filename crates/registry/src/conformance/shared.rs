@@ -1,8 +1,10 @@
 //! Two handles on one storage: each sees what the other has done, and of two changes that exclude each other one
 //! is refused.
 
+use std::{future::poll_fn, task::Poll};
+
 use bytes::Bytes;
-use wharf_content::{ErrorKind, Hasher};
+use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::{Algorithm, Digest};
 
 use super::{
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     Backend, BlobRecord, Change, Guard, NewContent, Outcome, Record, RecordKey, RecordRange, RepositoryPath,
-    UploadsOf,
+    UploadLimits, UploadSession, UploadsOf,
 };
 
 impl Run {
@@ -284,4 +286,78 @@ impl Run {
         let outcome = one.commit(&path, self.remove(blob)?).await;
         self.committed(outcome, "leaves nothing behind")
     }
+
+    /// However many begin at a time, no more than so many are open.
+    pub(super) async fn limited_sessions(
+        &mut self,
+        one: &dyn Backend,
+        other: &dyn Backend,
+    ) -> Result<(), ConformanceFailure> {
+        self.case = "sessions within limits";
+        let limit = 3;
+        for (round, limits) in [
+            UploadLimits {
+                repository: limit,
+                owner: None,
+            },
+            UploadLimits {
+                repository: usize::MAX,
+                owner: Some(limit),
+            },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut begun = Vec::new();
+            for number in 0..2 * ROUNDS {
+                let id = self.ok(crate::random::id())?;
+                // A limit of an owner is one of all repositories.
+                let path = self.path(&format!("limited/{round}/{}", number * round))?;
+                begun.push((id, session_of("bob", &path)));
+            }
+            let (first, second) = begun.split_at(ROUNDS);
+            let begin = |backend, sessions| begin_all(backend, sessions, limits);
+            let (first, second) = both(begin(one, first), begin(other, second)).await;
+            let count = self.ok(first)? + self.ok(second)?;
+            self.that(count == limit, "are no more, and no fewer, than the limits say")?;
+            for (id, _) in &begun {
+                self.ok(one.discard(id).await)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Begins sessions at the same time, and returns how many have begun.
+async fn begin_all(
+    backend: &dyn Backend,
+    sessions: &[(String, UploadSession)],
+    limits: UploadLimits,
+) -> Result<usize, Error> {
+    let mut beginning: Vec<_> = sessions
+        .iter()
+        .map(|(id, session)| backend.begin_within(id, session, limits))
+        .collect();
+    let mut begun = 0;
+    poll_fn(|context| {
+        let mut failure = None;
+        beginning.retain_mut(|begin| match begin.as_mut().poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(has_begun)) => {
+                begun += usize::from(has_begun);
+                false
+            }
+            Poll::Ready(Err(error)) => {
+                failure = Some(error);
+                false
+            }
+        });
+        match failure {
+            Some(error) => Poll::Ready(Err(error)),
+            None if beginning.is_empty() => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    })
+    .await?;
+    Ok(begun)
 }

@@ -6,8 +6,8 @@ use wharf_reference::Algorithm;
 
 use super::{ConformanceFailure, Run, collect, session_of, stream};
 use crate::{
-    Backend, BlobRecord, Incoming, NewContent, Record, RecordKey, UploadOwner, UploadSession, Uploads,
-    UploadsOf, Usage, Written,
+    Backend, BlobRecord, Incoming, NewContent, Record, RecordKey, UploadLimits, UploadOwner, UploadSession,
+    Uploads, UploadsOf, Usage, Written,
 };
 
 const OPEN_UPLOAD: &str = "0123456789abcdef0123456789abcdef";
@@ -65,6 +65,23 @@ impl Run {
             open.sort_unstable();
             expected.sort_unstable();
             self.that(open == expected, "are listed by repository and by owner")?;
+        }
+        for (repository, owner, begins) in [
+            (3, None, true),
+            (2, None, false),
+            (3, Some(2), false),
+            (3, Some(3), true),
+        ] {
+            let id = self.ok(crate::random::id())?;
+            let limits = UploadLimits { repository, owner };
+            let begun = self.ok(backend.begin_within(&id, &of_bob, limits).await)?;
+            self.that(begun == begins, "are no more than the limits say")?;
+            let resumed = self.ok(backend.resume(&id).await)?;
+            self.that(
+                resumed.is_some() == begins,
+                "begin where there is room, and nowhere else",
+            )?;
+            self.ok(backend.discard(&id).await)?;
         }
         let written = self.write(backend, &a, 0, &[b"12345"]).await;
         self.ok(written)?;

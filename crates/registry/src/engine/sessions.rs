@@ -13,7 +13,7 @@ use tokio::{
 };
 use wharf_content::{Error, ErrorKind, Hasher};
 
-use crate::{RepositoryPath, UploadSession, sync::LockExt as _};
+use crate::{RepositoryPath, UploadLimits, UploadSession, sync::LockExt as _};
 
 /// The open uploads.
 #[derive(Default)]
@@ -55,6 +55,24 @@ impl Sessions {
     pub(super) fn begin(&self, id: &str, client: Option<UploadSession>) {
         self.map()
             .insert(id.to_owned(), Arc::new(OpenSession::new(client, 0)));
+    }
+
+    /// As [`Sessions::begin`], if fewer are open than the limits say.
+    pub(super) fn begin_within(&self, id: &str, client: &UploadSession, limits: UploadLimits) -> bool {
+        let mut map = self.map();
+        let count = |is_one: &dyn Fn(&UploadSession) -> bool| {
+            let clients = map.values().filter_map(|session| session.client.as_ref());
+            clients.filter(|other| is_one(other)).count()
+        };
+        let has_room = count(&|other| other.repository == client.repository) < limits.repository
+            && limits
+                .owner
+                .is_none_or(|limit| count(&|other| other.owner == client.owner) < limit);
+        if has_room {
+            let session = OpenSession::new(Some(client.clone()), 0);
+            map.insert(id.to_owned(), Arc::new(session));
+        }
+        has_room
     }
 
     /// Adds a session that was open when the storage was last used.

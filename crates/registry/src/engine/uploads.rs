@@ -9,7 +9,9 @@ use super::{
     note,
     sessions::{OpenSession, missing},
 };
-use crate::{Incoming, OpenUpload, Storage, Upload, UploadSession, Uploads, UploadsOf, Written};
+use crate::{
+    Incoming, OpenUpload, Storage, Upload, UploadLimits, UploadSession, Uploads, UploadsOf, Written,
+};
 
 #[async_trait]
 impl<S: Storage + 'static> Uploads for LocalBackend<S> {
@@ -18,6 +20,24 @@ impl<S: Storage + 'static> Uploads for LocalBackend<S> {
         self.0.storage.begin(id, &note).await?;
         self.0.sessions.begin(id, session.cloned());
         Ok(())
+    }
+
+    async fn begin_within(
+        &self,
+        id: &str,
+        session: &UploadSession,
+        limits: UploadLimits,
+    ) -> Result<bool, Error> {
+        let note = note::encode(session)?;
+        if !self.0.sessions.begin_within(id, session, limits) {
+            return Ok(false);
+        }
+        let begun = Begun {
+            engine: &self.0,
+            id,
+            is_stored: false,
+        };
+        begun.store(&note).await.map(|()| true)
     }
 
     async fn resume(&self, id: &str) -> Result<Option<Upload>, Error> {
@@ -79,6 +99,29 @@ impl<S: Storage + 'static> Uploads for LocalBackend<S> {
             self.0.discard(&id).await?;
         }
         Ok(())
+    }
+}
+
+/// A session that counts and is not stored yet. Dropped before it is, it does not count any more.
+struct Begun<'e, S> {
+    engine: &'e Engine<S>,
+    id: &'e str,
+    is_stored: bool,
+}
+
+impl<S: Storage> Begun<'_, S> {
+    async fn store(mut self, note: &str) -> Result<(), Error> {
+        self.engine.storage.begin(self.id, note).await?;
+        self.is_stored = true;
+        Ok(())
+    }
+}
+
+impl<S> Drop for Begun<'_, S> {
+    fn drop(&mut self) {
+        if !self.is_stored {
+            self.engine.sessions.remove(self.id);
+        }
     }
 }
 

@@ -76,6 +76,48 @@ async fn content_of_a_directory_that_is_not_mounted_is_not_said_to_be_missing() 
     assert_eq!(read(&backend, &content, 0..5).await.expect("bytes"), b"layer");
 }
 
+/// A bucket that was emptied or replaced takes bytes, too. A process that has noticed it acknowledges none until the
+/// store is the registry's again.
+#[tokio::test]
+async fn a_push_to_a_store_that_is_not_the_registrys_any_more_is_not_acknowledged() {
+    require_peers!("postgres", "psql");
+    for is_replaced in [false, true] {
+        let engines = Engines::new();
+        let backend = engines.open().await;
+        let content = push(&backend, &app(), b"layer").await;
+        let begun = id();
+        backend.begin(&begun, None).await.expect("an upload");
+        let written = backend.write(&begun, 0, incoming(b"another")).await;
+        assert!(written.expect("a write").failure.is_none());
+        let elsewhere = engines.unmount();
+        if is_replaced {
+            let other = Engines::new();
+            other.open().await;
+            fs::rename(other.directory().join("v1"), engines.directory().join("v1")).expect("moved");
+            let told = read(&backend, &content, 0..5).await.expect_err("it is away");
+            assert_eq!(told.kind(), ErrorKind::Network, "{told}");
+        } else {
+            assert!(is_away(backend.ping().await));
+        }
+        let unwritten = id();
+        backend.begin(&unwritten, None).await.expect("an upload");
+        let written = backend.write(&unwritten, 0, incoming(b"third")).await;
+        let written = written.expect("an end");
+        assert_eq!(written.offset, 0, "the bytes went to another store");
+        assert_eq!(written.failure.expect("a reason").kind(), ErrorKind::Network);
+        let proof = proof(b"another");
+        let digest = proof.digest().clone();
+        let (repository, put) = (app(), || put(&digest, 7));
+        let link = || NewContent::Upload(begun.clone(), proof.clone());
+        let refused = backend.link(&repository, link(), put()).await;
+        assert_eq!(refused.expect_err("it is away").kind(), ErrorKind::Network);
+        engines.mount(&elsewhere);
+        let linked = backend.link(&repository, link(), put()).await;
+        assert_eq!(linked.expect("it is back"), Outcome::Committed);
+        push(&backend, &app(), b"third").await;
+    }
+}
+
 /// An empty directory takes what is written to it, and hides it when the right one is back.
 #[tokio::test]
 async fn bytes_that_were_written_to_another_directory_become_no_content() {
@@ -84,7 +126,6 @@ async fn bytes_that_were_written_to_another_directory_become_no_content() {
     let mut options = ObjectOptions::default();
     options.reclamation.directory = Some(engines.directory.path().to_owned());
     let backend = engines.open_with(options).await.expect("a backend");
-    let elsewhere = engines.unmount();
     let mut uploads = Vec::new();
     for _ in 0..2 {
         let upload = id();
@@ -93,6 +134,9 @@ async fn bytes_that_were_written_to_another_directory_become_no_content() {
         assert_eq!(written.expect("a write").offset, 5);
         uploads.push(upload);
     }
+    let elsewhere = engines.unmount();
+    // They went to a directory that was there for a moment.
+    fs::remove_dir_all(elsewhere.path().join("v1/data")).expect("removed");
     let (repository, proof) = (app(), proof(b"layer"));
     let digest = proof.digest().clone();
     let link = |upload: String| {

@@ -1,11 +1,11 @@
 use std::fs;
 
 use bytes::Bytes;
-use wharf_content::{ErrorKind, Manifest, Verified};
+use futures_util::StreamExt as _;
+use wharf_content::ErrorKind;
 use wharf_reference::Algorithm;
 use wharf_registry::{
-    Change, Commit, Content as _, ManifestRecord, NewContent, Outcome, Record, RecordKey, Records as _,
-    Refusal, Uploads as _,
+    Change, Commit, Content as _, NewContent, Outcome, RecordKey, Records as _, Refusal, Uploads as _,
 };
 use wharf_registry_object::ObjectOptions;
 use wharf_testkit::require_peers;
@@ -144,57 +144,6 @@ async fn content_whose_object_is_damaged_is_missing_until_it_is_pushed_again() {
     }
 }
 
-#[tokio::test]
-async fn a_manifest_whose_row_is_damaged_is_not_served_and_healed_by_a_push() {
-    require_peers!("postgres", "psql");
-    let engines = Engines::new();
-    let backend = engines.open().await;
-    let document =
-        br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
-    let manifest = Manifest::parse(Bytes::from_static(document), None).expect("a manifest");
-    let record = std::sync::Arc::new(ManifestRecord::of(&manifest, None));
-    let digest = manifest.digest().clone();
-    let repository = app();
-    let push = || {
-        let record = Record::Manifest(digest.clone(), std::sync::Arc::clone(&record));
-        let commit = Commit::new(vec![Change::Put(record)]).expect("random bits");
-        let verified = Verified::of(Algorithm::Sha256, document).expect("a digest");
-        backend.link(
-            &repository,
-            NewContent::Bytes(Bytes::from_static(document), verified),
-            commit,
-        )
-    };
-    assert_eq!(push().await.expect("an outcome"), Outcome::Committed);
-    let values = backend
-        .values(&app(), &[RecordKey::Manifest(digest.clone())])
-        .await;
-    let content = match values.expect("values").as_slice() {
-        [Some(Record::Manifest(digest, record))] => record.content(digest),
-        values => panic!("{values:?}"),
-    };
-    let whole = 0..document.len() as u64;
-    assert_eq!(
-        read(&backend, &content, whole.clone()).await.expect("bytes"),
-        document
-    );
-    assert_eq!(
-        read(&backend, &content, 1..4).await.expect("bytes"),
-        &document[1..4]
-    );
-    engines.see("UPDATE contents SET bytes = set_byte(bytes, 3, 7)");
-    let damaged = read(&backend, &content, whole.clone())
-        .await
-        .expect_err("damaged");
-    assert_eq!(damaged.kind(), ErrorKind::Corrupt);
-    let missing = read(&backend, &content, whole.clone())
-        .await
-        .expect_err("in quarantine");
-    assert_eq!(missing.kind(), ErrorKind::NotFound);
-    assert_eq!(push().await.expect("an outcome"), Outcome::Committed);
-    assert_eq!(read(&backend, &content, whole).await.expect("bytes"), document);
-}
-
 /// Objects whose rows were swept may be deleted at any time, so they do not become content.
 #[tokio::test]
 async fn an_upload_whose_objects_were_swept_does_not_become_content() {
@@ -243,4 +192,33 @@ async fn content_of_a_damaged_row_is_told() {
         let error = read(&backend, &content, 0..5).await.expect_err(damage);
         assert_eq!(error.kind(), kind, "{damage}: {error}");
     }
+}
+
+/// A file that is cut under a reader has no end that is waited for.
+#[tokio::test]
+async fn a_file_that_is_cut_while_it_is_read_ends_in_an_error() {
+    require_peers!("postgres", "psql");
+    let engines = Engines::new();
+    let backend = engines.open().await;
+    let bytes = vec![7; 3 << 20];
+    let content = push(&backend, &app(), &bytes).await;
+    let mut stream = backend.read(&content, 0..content.size).await.expect("a stream");
+    let first = stream.next().await.expect("a chunk").expect("bytes");
+    let [file] = &engines.objects()[..] else {
+        panic!("one object");
+    };
+    let file = fs::OpenOptions::new().write(true).open(file).expect("a file");
+    file.set_len(first.len() as u64 + 1).expect("cut");
+    let mut chunks = 0;
+    let failure = loop {
+        match stream.next().await.expect("no end before the failure") {
+            Ok(_) => chunks += 1,
+            Err(failure) => break failure,
+        }
+        assert!(chunks < 1000, "the same again and again");
+    };
+    assert_eq!(failure.kind(), ErrorKind::Corrupt);
+    assert!(failure.to_string().contains("was cut to"), "{failure}");
+    let there = backend.are_present(std::slice::from_ref(&content)).await;
+    assert_eq!(there.expect("an answer"), [false], "it is pushed again");
 }

@@ -1,5 +1,6 @@
 //! Text that a client may send, and that no column of a database holds.
 
+use base64::Engine as _;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use tower_service::Service as _;
@@ -7,7 +8,7 @@ use wharf_content::ErrorKind;
 use wharf_registry::{Registry, Uploads as _};
 use wharf_testkit::require_peers;
 
-use super::{Engines, app, id, incoming, push};
+use super::{Engines, app, id, incoming, proof, push};
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"a\u0000b","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"CONFIG","size":2},"layers":[],"subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"CONFIG","size":2},"annotations":{"a\u0000":"b\u0000"}}"#;
 
@@ -65,6 +66,39 @@ async fn text_with_a_nul_finds_what_comes_after_it_or_nothing() {
             let (status, body) = ask(&registry, method, &path, "").await;
             assert_eq!(status, StatusCode::NOT_FOUND, "{id}: {body}");
         }
+    }
+}
+
+/// A name that a column or an index has no room for is no user's, whatever the list of passwords says.
+#[tokio::test]
+async fn a_user_whose_name_no_database_holds_is_refused() {
+    require_peers!("postgres", "psql");
+    let engines = Engines::new();
+    // Digits that cannot be compressed.
+    let long: String = (0..100_u32)
+        .map(|number| wharf_testkit::sha256(&number.to_be_bytes()).encoded().to_owned())
+        .collect();
+    let first = |length| long.get(..length).expect("ASCII");
+    for (user, status) in [
+        ("a\0b", StatusCode::UNAUTHORIZED),
+        ("a\u{7f}b", StatusCode::UNAUTHORIZED),
+        (first(1025), StatusCode::UNAUTHORIZED),
+        (first(5000), StatusCode::UNAUTHORIZED),
+        (first(1024), StatusCode::CREATED),
+        ("é", StatusCode::CREATED),
+    ] {
+        let registry = Registry::open(engines.open().await).await.expect("a registry");
+        let registry = registry.with_basic(user, "secret");
+        let digest = proof(b"layer").digest().clone();
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:secret"));
+        let request = Request::post(format!("/v2/app/blobs/uploads/?digest={digest}"))
+            .header(header::HOST, "registry.example")
+            .header(header::AUTHORIZATION, format!("Basic {login}"))
+            .header(header::CONTENT_LENGTH, 5)
+            .body(Full::new(bytes::Bytes::from_static(b"layer")))
+            .expect("a request");
+        let answer = registry.clone().call(request).await.expect("infallible");
+        assert_eq!(answer.status(), status, "{} bytes", user.len());
     }
 }
 

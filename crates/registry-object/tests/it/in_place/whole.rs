@@ -232,7 +232,9 @@ async fn a_blob_that_is_damaged_in_place_is_told_is_no_wrong_answer_and_is_heale
             damages.len().to_string()
         );
         assert_eq!(
-            stage.see("SELECT count(*) FROM contents WHERE quarantined IS NOT NULL"),
+            stage.see(
+                "SELECT count(*) FROM contents JOIN blobs ON content = id WHERE quarantined IS NOT NULL"
+            ),
             "0"
         );
     }

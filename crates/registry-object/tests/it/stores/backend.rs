@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use object_store::ObjectStoreExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;
 use wharf_registry::{Backend as _, Redirects, Registry, conformance};
@@ -166,6 +168,13 @@ async fn push(registry: &Registry, repository: &str, blobs: &[Bytes], manifest: 
     .await;
 }
 
+/// The requests since the last call, but for the looks whether the store is still the registry's: one in 5 s, however many push.
+fn asked(faults: &Faults) -> BTreeMap<&'static str, u32> {
+    let mut requests = faults.take_requests();
+    requests.remove("format");
+    requests
+}
+
 /// docker-registry 2.8.2 sends S3 324 requests for this push, 95 for the pull and 103 for the second push.
 #[tokio::test]
 async fn a_push_and_a_pull_ask_the_store_once_for_each_blob() {
@@ -180,13 +189,13 @@ async fn a_push_and_a_pull_ask_the_store_once_for_each_blob() {
     let other = Registry::open(open(&fresh, &database).await)
         .await
         .expect("another process");
-    faults.take_requests();
+    asked(&faults);
     let (blobs, manifest) = image();
 
     push(&registry, "app", &blobs, &manifest).await;
-    assert_eq!(faults.take_requests(), BTreeMap::from([("put", 11)]), "a push");
+    assert_eq!(asked(&faults), BTreeMap::from([("put", 11)]), "a push");
     push(&registry, "app", &blobs, &manifest).await;
-    assert_eq!(faults.take_requests(), BTreeMap::new(), "a push with nothing new");
+    assert_eq!(asked(&faults), BTreeMap::new(), "a push with nothing new");
     for process in [&registry, &other] {
         let (_, body) = ask(
             process,
@@ -203,13 +212,13 @@ async fn a_push_and_a_pull_ask_the_store_once_for_each_blob() {
             assert!(body == *blob);
         }
         assert_eq!(
-            faults.take_requests(),
+            asked(&faults),
             BTreeMap::from([("get", 11)]),
             "a pull, of any process"
         );
     }
     push(&other, "copy", &blobs, &manifest).await;
-    let shared = faults.take_requests();
+    let shared = asked(&faults);
     assert_eq!(
         shared,
         BTreeMap::from([("put", 11), ("head", 11)]),
@@ -218,11 +227,7 @@ async fn a_push_and_a_pull_ask_the_store_once_for_each_blob() {
     for list in ["/v2/_catalog", "/v2/app/tags/list"] {
         ask(&registry, Method::GET, list, Bytes::new(), StatusCode::OK).await;
     }
-    assert_eq!(
-        faults.take_requests(),
-        BTreeMap::new(),
-        "lists are the database's"
-    );
+    assert_eq!(asked(&faults), BTreeMap::new(), "lists are the database's");
 }
 
 /// A store that refuses is never content that is not there.
@@ -257,6 +262,84 @@ async fn a_store_that_refuses_is_no_absence() {
         let kind = failure.expect_err("the store cannot be asked").kind();
         assert_ne!(kind, wharf_content::ErrorKind::NotFound, "{fault:?}");
         assert!(faults.hits()[&fault] > 0);
+    }
+}
+
+/// Takes a directory or a bucket away; a file may be in the place of the directory then.
+async fn take_away(kind: Kind, fresh: &Fresh, by_file: bool) -> Option<tempfile::TempDir> {
+    if kind == Kind::Directory {
+        let root = std::path::PathBuf::from(fresh.url.to_string().replacen("file://", "", 1));
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        std::fs::rename(&root, elsewhere.path().join("registry")).expect("moved");
+        if by_file {
+            std::fs::write(&root, "no directory").expect("written");
+        }
+        return Some(elsewhere);
+    }
+    let store = Store::build(&fresh.url, &fresh.options).expect("a store");
+    let listed: Vec<_> = store.objects().list(None).try_collect().await.expect("a listing");
+    for object in listed {
+        let deleted = store.objects().delete(&object.location).await;
+        deleted.expect("deleted");
+    }
+    let endpoint = kind.endpoint().expect("a server");
+    let bucket = fresh
+        .url
+        .to_string()
+        .split('/')
+        .nth(2)
+        .expect("a bucket")
+        .to_owned();
+    let (status, _) = request("DELETE", &format!("{endpoint}/{bucket}")).await;
+    assert_eq!(status, 204);
+    None
+}
+
+/// Never 404, and no failure that clients do not repeat.
+#[tokio::test]
+async fn without_its_bucket_or_directory_a_registry_asks_clients_to_come_again() {
+    require_peers!("postgres", "psql");
+    for (kind, by_file) in [
+        (Kind::Directory, false),
+        (Kind::Directory, true),
+        (Kind::Moto, false),
+    ] {
+        if kind == Kind::Moto && !wharf_testkit::peers_present(&[Moto::PROGRAM]) {
+            continue;
+        }
+        let (fresh, database) = (kind.fresh(), PostgreSql::shared().create_database());
+        let registry = Registry::open(open(&fresh, &database).await)
+            .await
+            .expect("a registry");
+        let (blobs, manifest) = image();
+        push(&registry, "app", &blobs, &manifest).await;
+        let _elsewhere = take_away(kind, &fresh, by_file).await;
+        let digest = wharf_testkit::sha256(&blobs[0]);
+        let other = Bytes::from_static(b"another blob");
+        let upload = format!("/v2/app/blobs/uploads/?digest={}", wharf_testkit::sha256(&other));
+        let mount = format!("/v2/lib/blobs/uploads/?mount={digest}&from=app");
+        let again = format!("/v2/lib/blobs/uploads/?digest={digest}");
+        let blob = format!("/v2/app/blobs/{digest}");
+        let again = (Method::POST, again, blobs[0].clone());
+        let asked = [
+            (Method::GET, blob, Bytes::new()),
+            again.clone(),
+            (Method::POST, mount, Bytes::new()),
+            (Method::POST, upload, other),
+            again,
+        ];
+        for (method, path, body) in asked {
+            let (headers, _) = ask(&registry, method, &path, body, StatusCode::SERVICE_UNAVAILABLE).await;
+            assert!(headers.contains_key("retry-after"), "{kind:?}: {path}");
+        }
+        let tag = ask(
+            &registry,
+            Method::GET,
+            "/v2/app/manifests/v1",
+            Bytes::new(),
+            StatusCode::OK,
+        );
+        assert_eq!(tag.await.1, manifest, "the database has it");
     }
 }
 
@@ -328,12 +411,16 @@ async fn a_client_reads_a_blob_at_a_url_that_the_store_has_signed() {
 
 /// Status and body of an answer.
 async fn get(url: &str) -> (u16, Bytes) {
+    request("GET", url).await
+}
+
+async fn request(method: &str, url: &str) -> (u16, Bytes) {
     let url = url::Url::parse(url).expect("a URL");
     let address = (url.host_str().expect("a host"), url.port().expect("a port"));
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
     let query = url.query().unwrap_or_default();
     let request = format!(
-        "GET {}?{query} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n",
+        "{method} {}?{query} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n",
         url.path(),
         address.0,
         address.1

@@ -64,7 +64,7 @@ async fn a_bucket_that_does_not_exist_is_told() {
             "s3://absent/r"
         };
         let error = refusal(url, kind.options()).await;
-        assert_eq!(error.kind(), ErrorKind::Storage, "{kind:?}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Server, "{kind:?}: {error}");
         assert!(
             error.to_string().contains("the bucket does not exist"),
             "{kind:?}: {error}"
@@ -131,7 +131,7 @@ async fn an_answer_of_a_server_has_a_kind_that_tells_the_next_step() {
             "region",
         ),
         ("403 Forbidden", "AccessDenied", ErrorKind::Denied, "rights"),
-        ("404 Not Found", "NoSuchBucket", ErrorKind::Storage, "create it"),
+        ("404 Not Found", "NoSuchBucket", ErrorKind::Server, "create it"),
         (
             "404 Not Found",
             "NoSuchKey",

@@ -47,7 +47,7 @@ async fn a_directory_that_cannot_be_made_is_told() {
     let error = Store::open(&url, &StoreOptions::default())
         .await
         .expect_err("a file is in the way");
-    assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Server, "{error}");
     assert!(
         error
             .to_string()
