@@ -94,7 +94,9 @@ async fn a_subscriber_has_a_name_of_its_own_that_backends_can_record() {
     ] {
         let registry = with(subscriber()).await;
         let refused = registry.with_subscriber(name, subscriber()).await;
-        let error = refused.err().expect("a refusal");
+        let Err(error) = refused else {
+            panic!("{name:?} is taken");
+        };
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
         assert!(error.to_string().contains(part), "{error}");
     }
