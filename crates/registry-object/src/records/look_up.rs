@@ -13,20 +13,27 @@ use wharf_registry::{Record, RecordKey, RecordRange, RepositoryPath, Usage};
 use super::row::{self, BLOB, Found, MANIFEST, Names, TAG};
 use crate::{database::Query, uploads::user_text};
 
-/// The blobs, manifests and tags of these names, and whether they were not touched for so many seconds.
+/// The blobs, manifests and tags of these names, and whether they were not touched for so many seconds. Each is looked up alone:
+/// else the server, to which most repositories are small, may read all that a large one has to find a few.
 static VALUES: LazyLock<String> = LazyLock::new(|| {
     let stale = "coalesce(touched < now() - make_interval(secs => $5), false)";
     format!(
         "WITH here AS (SELECT id FROM repositories WHERE name = $1)
-         SELECT {BLOB}, {stale} FROM blobs, here WHERE repository = id AND digest = ANY ($2)
-         UNION ALL SELECT {MANIFEST}, {stale} FROM manifests, here WHERE repository = id AND digest = ANY ($3)
-         UNION ALL SELECT {TAG}, false FROM tags, here WHERE repository = here.id AND tags.name = ANY ($4)"
+         SELECT found.* FROM here, unnest($2) AS wanted, LATERAL (SELECT {BLOB}, {stale} FROM blobs
+             WHERE repository = here.id AND digest = wanted LIMIT 1) AS found
+         UNION ALL SELECT found.* FROM here, unnest($3) AS wanted, LATERAL (SELECT {MANIFEST}, {stale} FROM manifests
+             WHERE repository = here.id AND digest = wanted LIMIT 1) AS found
+         UNION ALL SELECT found.* FROM here, unnest($4) AS wanted, LATERAL (SELECT {TAG}, false FROM tags
+             WHERE repository = here.id AND name = wanted LIMIT 1) AS found"
     )
 });
 
+/// Each is looked up alone, as above.
 const RENEW: &str = "WITH here AS (SELECT id FROM repositories WHERE name = $1),
-     blobs AS (UPDATE blobs SET touched = now() FROM here WHERE repository = id AND digest = ANY ($2))
-     UPDATE manifests SET touched = now() FROM here WHERE repository = id AND digest = ANY ($3)";
+     blob AS MATERIALIZED (SELECT id, digest FROM here, unnest($2) AS digest),
+     manifest AS MATERIALIZED (SELECT id, digest FROM here, unnest($3) AS digest),
+     renewed AS (UPDATE blobs b SET touched = now() FROM blob WHERE b.repository = blob.id AND b.digest = blob.digest)
+     UPDATE manifests m SET touched = now() FROM manifest WHERE m.repository = manifest.id AND m.digest = manifest.digest";
 
 static TAGS: LazyLock<String> = LazyLock::new(|| {
     format!(

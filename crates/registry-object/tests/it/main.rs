@@ -17,6 +17,7 @@ mod events;
 mod fsck;
 mod in_place;
 mod migrations;
+mod plans;
 mod races;
 mod records;
 mod releases;

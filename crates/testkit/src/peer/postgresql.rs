@@ -110,6 +110,13 @@ impl PostgreSql {
         String::from_utf8_lossy(printed).trim_end().to_owned()
     }
 
+    /// The lines of the server's log since its start, or since the last call. Of a server of one's own.
+    pub fn log(&self) -> Vec<String> {
+        let end = "the end of the log that was asked for";
+        self.query("postgres", &format!("DO $$ BEGIN RAISE LOG '{end}'; END $$"));
+        self.server.log_until(&format!("LOG:  {end}")) // the statement is in the log, too
+    }
+
     /// Stops the server as a failure of the machine would: without a goodbye to its clients.
     pub fn kill(&self) {
         self.server.kill();

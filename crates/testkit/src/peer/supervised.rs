@@ -107,6 +107,13 @@ impl Supervised {
         self.expect(ready);
     }
 
+    /// What the server has printed since it was ready, or since the last call, before a line with `part`.
+    pub(super) fn log_until(&self, part: &str) -> Vec<String> {
+        let lines = self.lines.lock().expect("nobody panics with the log");
+        let next = || lines.recv_timeout(START).expect("the server prints it");
+        std::iter::from_fn(|| Some(next()).filter(|line| !line.contains(part))).collect()
+    }
+
     fn tell(&self, line: &str) {
         let mut input = self.input.lock().expect("nobody panics with the pipe");
         let input = input.as_mut().expect("the pipe is open until the end");
