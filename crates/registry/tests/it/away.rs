@@ -224,7 +224,6 @@ async fn a_call_that_fails_is_never_an_absence() {
         BackendCall::Resume,
         BackendCall::Status,
         BackendCall::Write,
-        BackendCall::Open,
         BackendCall::Expire,
     ] {
         assert!(reached.contains(&call), "no request reached {}", call.name());
