@@ -42,7 +42,7 @@ impl Presence {
         }
     }
 
-    /// What was found by a look that began at most [`AGE`] ago. If there is none, or it failed, somebody looks, for all who
+    /// The finding of a look that began at most [`AGE`] ago. If there is none, or it failed, somebody looks, for all who
     /// ask meanwhile. `look` notes what it finds.
     pub(super) async fn lately(&self, look: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
         let asked = Instant::now();

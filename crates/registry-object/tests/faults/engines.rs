@@ -88,27 +88,27 @@ impl Engines {
         }
     }
 
-    /// The same engines, with the database at another URL.
+    /// These engines with the database at another URL.
     pub(crate) fn with_database(self, database: String) -> Self {
         Self { database, ..self }
     }
 
-    /// The same engines, with the server of the store at another URL.
+    /// These engines with the server of the store at another URL.
     pub(crate) fn with_endpoint(self, endpoint: String) -> Self {
         Self { endpoint, ..self }
     }
 
-    /// The same engines, with a gate that each request to the store passes.
+    /// These engines with a gate that each request to the store passes.
     pub(crate) fn with_gate(self, gate: String) -> Self {
         Self { gate, ..self }
     }
 
-    /// The same engines, for a process of another release.
+    /// These engines for a process of another release.
     pub(crate) fn with_release(self, release: Release) -> Self {
         Self { release, ..self }
     }
 
-    /// The same engines, for processes that wait for so long at most.
+    /// These engines for processes that wait for so long at most.
     pub(crate) fn with_patience(self, patience: Duration) -> Self {
         Self {
             patience: Some(patience),

@@ -51,7 +51,7 @@ impl fmt::Display for Steps<'_> {
     }
 }
 
-/// What the process is about.
+/// The work in which the process is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Push,

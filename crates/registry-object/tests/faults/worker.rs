@@ -38,7 +38,7 @@ pub(crate) const DRAIN: u8 = b'd';
 /// The time after which a process that is not ready, or not yet, is asked again.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
-/// What a process does by itself.
+/// The work of a process by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// It collects, and requests to its store fail where the store has a server.

@@ -107,7 +107,7 @@ impl Supervised {
         self.expect(ready);
     }
 
-    /// What the server has printed since it was ready, or since the last call, before a line with `part`.
+    /// The lines that the server has printed since it was ready, or since the last call, before a line with `part`.
     pub(super) fn log_until(&self, part: &str) -> Vec<String> {
         let lines = self.lines.lock().expect("nobody panics with the log");
         let next = || lines.recv_timeout(START).expect("the server prints it");

@@ -20,7 +20,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-/// What each step passes.
+/// The gate that each step passes.
 #[async_trait]
 pub(super) trait Steps: fmt::Debug + Send + Sync + 'static {
     /// Waits until the step may be made.
