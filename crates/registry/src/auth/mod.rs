@@ -45,9 +45,9 @@ use crate::{ErrorCode, RepositoryPath, client::ClientNetwork, error::ApiError};
 /// The longest name of a user, in bytes. An index of a database has no room for names that are a few times as long.
 const MAX_USER: usize = 1024;
 
-/// Whether a user can have this name, which backends record: a short one without control characters.
+/// Whether a user can have this name, which backends record: a short one without NUL, which PostgreSQL cannot hold.
 fn is_user_name(name: &str) -> bool {
-    name.len() <= MAX_USER && !name.chars().any(char::is_control)
+    name.len() <= MAX_USER && !name.contains('\0')
 }
 
 /// The challenge of Basic authentication.

