@@ -217,28 +217,15 @@ async fn upload(registry: &Registry) {
         let path = format!("{repository}/blobs/uploads/?digest={}", sha256(blob));
         ask(registry, post.clone(), &path, blob, 201).await;
     }
-    let session = ask(
-        registry,
-        post.clone(),
-        &format!("{here}/blobs/uploads/"),
-        b"",
-        202,
-    )
-    .await;
+    let sessions = format!("{here}/blobs/uploads/");
+    let session = ask(registry, post.clone(), &sessions, b"", 202).await;
     let location = |headers: &HeaderMap| headers["location"].to_str().expect("text").to_owned();
     let session = ask(registry, Method::PATCH, &location(&session), b"ab", 202).await;
     ask(registry, get.clone(), &location(&session), b"", 204).await;
     let session = ask(registry, Method::PATCH, &location(&session), b"cd", 202).await;
     let close = format!("{}?digest={}", location(&session), sha256(b"abcdef"));
     ask(registry, put.clone(), &close, b"ef", 201).await;
-    let session = ask(
-        registry,
-        post.clone(),
-        &format!("{here}/blobs/uploads/"),
-        b"",
-        202,
-    )
-    .await;
+    let session = ask(registry, post.clone(), &sessions, b"", 202).await;
     ask(registry, Method::DELETE, &location(&session), b"", 204).await;
     for from in ["&from=app000001", ""] {
         let path = format!("/v2/new/two/blobs/uploads/?mount={}{from}", sha256(layer));
