@@ -188,6 +188,9 @@ pub struct Answered {
     pub sent: u64,
     /// Whether the whole body was handed to the connection.
     pub complete: bool,
+    /// Bytes of the content that a [pull-through cache](crate::Registry::with_upstream) fetched from upstream for the
+    /// answer: 0 if it had the content. `None` without upstream, and for answers without content.
+    pub fetched: Option<u64>,
     /// The time from the head of the request to the end of the answer.
     pub duration: Duration,
 }
@@ -202,6 +205,8 @@ pub(crate) struct Observation {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) started: Instant,
     pub(crate) received: Arc<AtomicU64>,
+    /// Whether the body of the answer comes from upstream while it is sent.
+    pub(crate) is_body_fetched: bool,
     pub(crate) answered: Answered,
 }
 
@@ -236,6 +241,9 @@ impl Wrapper for ObservedBody {
 impl Drop for Observation {
     fn drop(&mut self) {
         self.answered.received = self.received.load(Ordering::Relaxed);
+        if self.is_body_fetched {
+            self.answered.fetched = Some(self.answered.sent);
+        }
         self.answered.duration = self.started.elapsed();
         self.observer.answered(&self.answered);
     }

@@ -51,7 +51,13 @@ pub(crate) async fn answer(
     match observation {
         Some(mut observation) => {
             observation.answered.status = response.status();
-            observation.answered.user = response.extensions_mut().remove().map(|User(user)| user);
+            let extensions = response.extensions_mut();
+            observation.answered.user = extensions.remove().map(|User(user)| user);
+            match extensions.remove() {
+                Some(Fetched::Bytes(count)) => observation.answered.fetched = Some(count),
+                Some(Fetched::Body) => observation.is_body_fetched = true,
+                None => {}
+            }
             response.map(|body| ObservedBody::around(body, observation))
         }
         None => response,
@@ -61,6 +67,16 @@ pub(crate) async fn answer(
 /// The user of a request, an extension of the response, for the observer.
 #[derive(Clone)]
 pub(super) struct User(pub(super) Arc<str>);
+
+/// The content that a pull-through cache fetched from upstream for a response: an extension of the response, for the
+/// observer.
+#[derive(Clone, Copy)]
+pub(super) enum Fetched {
+    /// So many bytes, before the response; 0 if the content was here.
+    Bytes(u64),
+    /// The body of the response, while it is sent.
+    Body,
+}
 
 fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> Observation {
     let route = RouteKind::at(request.uri().path());
@@ -75,6 +91,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
         observer: Arc::clone(observer),
         started: Instant::now(),
         received,
+        is_body_fetched: false,
         answered: Answered {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
@@ -84,6 +101,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
             received: 0,
             sent: 0,
             complete: false,
+            fetched: None,
             duration: Duration::ZERO,
         },
     }

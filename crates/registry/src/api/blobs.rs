@@ -2,7 +2,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use wharf_content::Error;
 use wharf_reference::Digest;
 
-use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, value};
+use super::{DIGEST, RepositoryRequest, answer::Fetched, conditions, digest_value, empty, value};
 use crate::{
     Body, ErrorCode, RecordKey, StoredContent,
     error::{ApiError, ApiResult},
@@ -66,6 +66,11 @@ impl RepositoryRequest<'_> {
             self.tell_blob_pulled(digest, size);
             return Ok(answer);
         }
+        let fetched = match (&here, &upstream) {
+            (_, Some(_)) => Some(Fetched::Body),
+            (Some(_), None) if self.is_cache() => Some(Fetched::Bytes(0)),
+            _ => None,
+        };
         let length = bytes.end - bytes.start;
         let content_range = format!("bytes {}-{}/{size}", bytes.start, bytes.end.saturating_sub(1));
         let body = if let Some(bytes) = upstream {
@@ -90,6 +95,9 @@ impl RepositoryRequest<'_> {
         headers.insert(DIGEST, digest_value(digest)?);
         if status == StatusCode::PARTIAL_CONTENT {
             headers.insert(header::CONTENT_RANGE, value(content_range)?);
+        }
+        if let Some(fetched) = fetched {
+            response.extensions_mut().insert(fetched);
         }
         Ok(response)
     }

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use wharf_content::{Error, ErrorKind, Manifest, MediaType};
 use wharf_reference::{Digest, Tag};
 
-use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, receive, value};
+use super::{DIGEST, RepositoryRequest, answer::Fetched, conditions, digest_value, empty, receive, value};
 use crate::{
     Body, ErrorCode, ManifestRecord, RecordKey,
     body::RequestBody,
@@ -22,7 +22,7 @@ const TAG: HeaderName = HeaderName::from_static("oci-tag");
 impl RepositoryRequest<'_> {
     /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
     pub(super) async fn pull_manifest(&self, target: &ManifestReference) -> ApiResult {
-        self.fetch_manifest(target).await?;
+        let fetched = self.fetch_manifest(target).await?;
         let state = &self.registry.state;
         let (digest, record) = find(&state.repository(&self.path), target).await?;
         let content = record.content(&digest);
@@ -45,6 +45,9 @@ impl RepositoryRequest<'_> {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(record.size));
         headers.insert(header::ETAG, conditions::etag(&digest)?);
         headers.insert(DIGEST, digest_value(&digest)?);
+        if self.is_cache() {
+            response.extensions_mut().insert(Fetched::Bytes(fetched));
+        }
         Ok(response)
     }
 

@@ -47,10 +47,10 @@ impl RepositoryRequest<'_> {
         source.map_err(|error| unreachable(&error))
     }
 
-    /// Fetches a manifest from upstream, unless it is here.
-    pub(super) async fn fetch_manifest(&self, target: &ManifestReference) -> Result<(), ApiError> {
+    /// Fetches a manifest from upstream, unless it is here. The bytes that were fetched.
+    pub(super) async fn fetch_manifest(&self, target: &ManifestReference) -> Result<u64, ApiError> {
         let Some(through) = self.through() else {
-            return Ok(());
+            return Ok(0);
         };
         let key = match target {
             ManifestReference::Tag(tag) => format!("{}:{tag}", self.path),
@@ -58,21 +58,21 @@ impl RepositoryRequest<'_> {
         };
         let by_digest = matches!(target, ManifestReference::Digest(_));
         if through.is_missing(&key) || by_digest && self.has_manifest(target).await? {
-            return Ok(());
+            return Ok(0);
         }
         let _permit = through.acquire(&key).await;
         let fetched = match target {
-            ManifestReference::Digest(_) if self.has_manifest(target).await? => Ok(()),
+            ManifestReference::Digest(_) if self.has_manifest(target).await? => Ok(0),
             ManifestReference::Digest(digest) => self.fetch(through, digest, None).await,
             ManifestReference::Tag(tag) => self.follow(through, tag).await,
         };
         match fetched {
-            Ok(()) => Ok(()),
+            Ok(bytes) => Ok(bytes),
             Err(FetchError::Upstream(error)) if error.kind() == ErrorKind::NotFound => {
                 through.note_missing(&key);
-                Ok(())
+                Ok(0)
             }
-            Err(_) if self.has_manifest(target).await? => Ok(()), // although it may be older than upstream's
+            Err(_) if self.has_manifest(target).await? => Ok(0), // although it may be older than upstream's
             Err(error) => Err(error.into()),
         }
     }
@@ -93,8 +93,8 @@ impl RepositoryRequest<'_> {
         }
     }
 
-    /// Points a tag at the manifest that it points at upstream.
-    async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<(), FetchError> {
+    /// Points a tag at the manifest that it points at upstream. The bytes that were fetched.
+    async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<u64, FetchError> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let there = source.resolve(&Name::from(tag.clone()).into()).await?;
         let here = self.registry.state.repository(&self.path).tag(tag).await;
@@ -103,7 +103,7 @@ impl RepositoryRequest<'_> {
         if here.as_ref() == Some(there.digest())
             && self.has_manifest(&target).await.map_err(FetchError::storage)?
         {
-            return Ok(());
+            return Ok(0);
         }
         self.fetch(through, there.digest(), Some(tag)).await
     }
@@ -113,7 +113,7 @@ impl RepositoryRequest<'_> {
         through: &PullThrough,
         digest: &Digest,
         tag: Option<&Tag>,
-    ) -> Result<(), FetchError> {
+    ) -> Result<u64, FetchError> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let manifest = source.manifest(&digest.clone().into()).await?;
         if manifest.digest() != digest {
@@ -131,7 +131,8 @@ impl RepositoryRequest<'_> {
             events: Vec::new(), // nobody has pushed it
         };
         let stored = self.registry.state.push_manifest(push).await;
-        stored.map_err(FetchError::Storage)
+        stored.map_err(FetchError::Storage)?;
+        Ok(manifest.bytes().len() as u64)
     }
 
     /// The size of a blob, in bytes, that a manifest of this repository names, whether the blob is here or

@@ -26,6 +26,8 @@ pub(super) struct Counts {
     pub(super) collections: Collections,
     /// Whether the backend does not answer.
     pub(super) unreachable: bool,
+    /// Of a pull-through cache, by the handler.
+    pub(super) cache: BTreeMap<Handler, Cache>,
     /// By subscriber.
     pub(super) deliveries: BTreeMap<String, Deliveries>,
 }
@@ -36,6 +38,21 @@ pub(super) struct Deliveries {
     pub(super) accepted: u64,
     pub(super) failed: u64,
     pub(super) dropped: u64,
+    /// The statuses of the answers to deliveries that failed.
+    pub(super) refusals: BTreeMap<u16, u64>,
+}
+
+/// Answers with content of a pull-through cache.
+#[derive(Default)]
+pub(super) struct Cache {
+    /// Those whose content was here.
+    pub(super) hits: u64,
+    /// Those whose content came from upstream.
+    pub(super) misses: u64,
+    /// Bytes that came from upstream.
+    pub(super) fetched: u64,
+    /// Bytes that were sent.
+    pub(super) sent: u64,
 }
 
 #[derive(Default)]

@@ -41,11 +41,14 @@ use crate::{Answered, BackendCall, GcReport, NotReady, Observer, Registry, Route
 /// | `wharf_gc_doomed` | | objects that wait for their deletion; [`Registry::inventory`] |
 /// | `wharf_gc_age_seconds` | | time since the last one ended well; absent before the first |
 /// | `wharf_events_delivered_total`, `wharf_events_failed_total`, `wharf_events_dropped_total`, `registry_notifications_events_total` | subscriber; endpoint, type | events that a subscriber has accepted, attempts that failed, events that were given up |
+/// | `registry_notifications_status_total` | endpoint, code | answers of endpoints: the status of those that refused an event, 200 for each that accepted one, whatever its 2xx is |
 /// | `wharf_events_pending`, `registry_notifications_pending_total` | | events that wait; [`Registry::inventory`] |
+/// | `wharf_cache_hits_total`, `wharf_cache_misses_total`, `registry_proxy_requests_total`, `registry_proxy_hits_total`, `registry_proxy_misses_total` | kind; type | of a [pull-through cache](crate::Registry::with_upstream): answers with manifests and blobs that it had, and that it fetched |
+/// | `wharf_cache_bytes_total`, `registry_proxy_pulled_bytes_total`, `registry_proxy_pushed_bytes_total` | kind; type | bytes of them that came from upstream, and that were sent to clients |
 /// | `wharf_repositories`, `wharf_tags`, `wharf_manifests`, `wharf_blobs`, `wharf_bytes`, `wharf_uploads`, `wharf_uploading_bytes` | | [`Registry::inventory`] |
 ///
-/// The families `registry_http_*` and `registry_notifications_*` have the names and labels of Docker's registry; of the
-/// latter, `Failures` are also what it counts as `Errors`. All labels have few values, none of which a client chooses.
+/// The families `registry_http_*`, `registry_notifications_*` and `registry_proxy_*` have the names and labels of Docker's
+/// registry; of the events, `Failures` are also what it counts as `Errors`. All labels have few values, none of which a client chooses.
 ///
 /// ```
 /// use wharf_registry::{Metrics, Registry};
@@ -69,7 +72,8 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, registry: &Registry) -> String {
         let commits = registry.state.backend.repeated_commits();
-        text::render(&self.0.locked(), &registry.inventory(), commits)
+        let is_cache = registry.config.through.is_some();
+        text::render(&self.0.locked(), &registry.inventory(), commits, is_cache)
     }
 
     fn deliveries(&self, subscriber: &str, count: impl FnOnce(&mut Deliveries)) {
@@ -103,6 +107,17 @@ impl Observer for Metrics {
         let sizes = counts.sizes.entry(handler).or_default();
         sizes.received.add(approximately(answered.received));
         sizes.sent.add(approximately(answered.sent));
+        if let Some(fetched) = answered.fetched {
+            let cache = counts.cache.entry(handler).or_default();
+            let answers = if fetched == 0 {
+                &mut cache.hits
+            } else {
+                &mut cache.misses
+            };
+            *answers += 1;
+            cache.fetched = cache.fetched.saturating_add(fetched);
+            cache.sent = cache.sent.saturating_add(answered.sent);
+        }
         counts.received = counts.received.saturating_add(answered.received);
         counts.sent = counts.sent.saturating_add(answered.sent);
     }
@@ -144,8 +159,13 @@ impl Observer for Metrics {
         self.deliveries(subscriber, |deliveries| deliveries.accepted += 1);
     }
 
-    fn delivery_failed(&self, subscriber: &str, _: &Error) {
-        self.deliveries(subscriber, |deliveries| deliveries.failed += 1);
+    fn delivery_failed(&self, subscriber: &str, error: &Error) {
+        self.deliveries(subscriber, |deliveries| {
+            deliveries.failed += 1;
+            if let Some(status) = error.status() {
+                *deliveries.refusals.entry(status).or_default() += 1;
+            }
+        });
     }
 
     fn events_dropped(&self, subscriber: &str, count: u64) {

@@ -3,13 +3,18 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    counts::{Collections, Counts, Deliveries},
+    counts::{Cache, Collections, Counts, Deliveries},
     histogram::{Bounds, Histogram, Seconds},
     labels::{endpoint, upper},
 };
 use crate::{Inventory, RepeatedCommits};
 
-pub(super) fn render(counts: &Counts, inventory: &Inventory, commits: RepeatedCommits) -> String {
+pub(super) fn render(
+    counts: &Counts,
+    inventory: &Inventory,
+    commits: RepeatedCommits,
+    is_cache: bool,
+) -> String {
     let mut text = Text(String::new());
     requests(&mut text, counts);
     familiar(&mut text, counts);
@@ -17,6 +22,9 @@ pub(super) fn render(counts: &Counts, inventory: &Inventory, commits: RepeatedCo
     self::commits(&mut text, counts, commits);
     collections(&mut text, &counts.collections);
     events(&mut text, counts, inventory.events);
+    if is_cache {
+        cache(&mut text, counts);
+    }
     stored(&mut text, inventory);
     text.0
 }
@@ -217,8 +225,90 @@ fn events(text: &mut Text, counts: &Counts, pending: u64) {
             text.sample(name, &labels, count);
         }
     }
+    let name = "registry_notifications_status_total";
+    text.family(name, "counter", "The number of status code");
+    for (subscriber, deliveries) in &counts.deliveries {
+        let accepted = (200, deliveries.accepted);
+        let refused = deliveries
+            .refusals
+            .iter()
+            .map(|(status, count)| (*status, *count));
+        for (status, count) in std::iter::once(accepted).chain(refused) {
+            let reason = http::StatusCode::from_u16(status).ok();
+            let reason = reason.and_then(|status| status.canonical_reason());
+            let code = format!("{status} {}", reason.unwrap_or_default());
+            let labels = format!(
+                "code=\"{}\",endpoint=\"{}\"",
+                code.trim_end(),
+                escaped(subscriber)
+            );
+            text.sample(name, &labels, count);
+        }
+    }
     let help = "The gauge of pending events in queue";
     text.one("registry_notifications_pending_total", "gauge", help, pending);
+}
+
+/// Answers of a pull-through cache, by names of its own and by those of Docker's registry.
+fn cache(text: &mut Text, counts: &Counts) {
+    type Count = fn(&Cache) -> u64;
+    let families: [(&str, &str, &str, Count); 8] = [
+        (
+            "wharf_cache_hits_total",
+            "kind",
+            "Answers whose content was here.",
+            |cache| cache.hits,
+        ),
+        (
+            "wharf_cache_misses_total",
+            "kind",
+            "Answers whose content came from upstream.",
+            |cache| cache.misses,
+        ),
+        (
+            "wharf_cache_bytes_total",
+            "kind",
+            "Bytes that came from upstream.",
+            |cache| cache.fetched,
+        ),
+        (
+            "registry_proxy_requests_total",
+            "type",
+            "The number of total incoming proxy request received",
+            |cache| cache.hits + cache.misses,
+        ),
+        (
+            "registry_proxy_hits_total",
+            "type",
+            "The number of total proxy request hits",
+            |cache| cache.hits,
+        ),
+        (
+            "registry_proxy_misses_total",
+            "type",
+            "The number of total proxy request misses",
+            |cache| cache.misses,
+        ),
+        (
+            "registry_proxy_pulled_bytes_total",
+            "type",
+            "The size of total bytes pulled from the upstream",
+            |cache| cache.fetched,
+        ),
+        (
+            "registry_proxy_pushed_bytes_total",
+            "type",
+            "The size of total bytes pushed to the client",
+            |cache| cache.sent,
+        ),
+    ];
+    for (name, label, help, count) in families {
+        text.family(name, "counter", help);
+        for kind in ["blob", "manifest"] {
+            let value = counts.cache.get(kind).map_or(0, count);
+            text.sample(name, &format!("{label}=\"{kind}\""), value);
+        }
+    }
 }
 
 /// The name of a subscriber as the value of a label.

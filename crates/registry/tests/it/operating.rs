@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::time::sleep;
-use wharf_content::{Error, ErrorKind};
+use wharf_content::{Diagnostic, Error, ErrorKind};
 use wharf_registry::{
     BackendFaults, Delivery, Event, GcOptions, GcReport, MemoryBackend, Metrics, NotReady, Observer,
     Readiness, Registry, Subscriber,
@@ -203,6 +203,24 @@ async fn metrics_tell_how_the_storage_does() {
     has("wharf_blobs 0");
 }
 
+/// What an endpoint says that answers with a status.
+#[derive(Debug)]
+struct NotNow;
+
+impl std::fmt::Display for NotNow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not now")
+    }
+}
+
+impl std::error::Error for NotNow {}
+
+impl Diagnostic for NotNow {
+    fn status(&self) -> Option<u16> {
+        Some(503)
+    }
+}
+
 /// Refuses so many events, then accepts.
 struct Reluctant(AtomicU32);
 
@@ -211,7 +229,7 @@ impl Subscriber for Reluctant {
     async fn deliver(&self, _: &Event) -> Result<Delivery, Error> {
         let left = |count: u32| count.checked_sub(1);
         match self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
-            Ok(_) => Err(Error::new(ErrorKind::Server, "not now")),
+            Ok(_) => Err(Error::diagnosed(ErrorKind::Server, NotNow)),
             Err(_) => Ok(Delivery::Accepted),
         }
     }
@@ -247,6 +265,11 @@ async fn metrics_tell_what_becomes_of_events() {
     has("wharf_events_delivered_total{subscriber=\"a \\\"hook\\\"\"} 1");
     has("registry_notifications_events_total{endpoint=\"a \\\"hook\\\"\",type=\"Failures\"} 2");
     has("registry_notifications_events_total{endpoint=\"a \\\"hook\\\"\",type=\"Successes\"} 1");
+    let statuses = |code: &str| {
+        format!("registry_notifications_status_total{{code=\"{code}\",endpoint=\"a \\\"hook\\\"\"}}")
+    };
+    has(&format!("{} 2", statuses("503 Service Unavailable")));
+    has(&format!("{} 1", statuses("200 OK")));
     metrics.events_dropped("other", 7);
     has("wharf_events_dropped_total{subscriber=\"other\"} 7");
 }

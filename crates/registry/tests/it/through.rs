@@ -6,11 +6,12 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use http_body_util::BodyExt as _;
 use wharf_content::{
     Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, OpenBlob, Source, Target,
 };
 use wharf_reference::Digest;
-use wharf_registry::{Registry, Server, Upstream};
+use wharf_registry::{Metrics, Registry, Server, Upstream};
 
 use crate::wire::{ask, digest, get, manifest, push_image};
 
@@ -168,6 +169,63 @@ async fn what_is_missing_comes_from_upstream_once() {
         .send()
         .await;
     assert_eq!(part.status, 206);
+}
+
+/// As Docker's registry names them, and by names of our own.
+#[tokio::test]
+async fn metrics_tell_what_was_here_and_what_came_from_upstream() {
+    let (origin, metrics) = (Arc::new(Origin::default()), Metrics::default());
+    let registry = Registry::memory().with_observer(metrics.clone());
+    assert!(!metrics.text(&registry).contains("registry_proxy_"));
+    let registry = registry.with_upstream(Behind(Arc::clone(&origin)));
+    let value = |sample: &str| -> u64 {
+        let text = metrics.text(&registry);
+        let found = text.lines().find_map(|line| line.strip_prefix(sample));
+        found
+            .unwrap_or_else(|| panic!("{sample}\n{text}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let ask = async |method: &str, path: String| {
+        let request = http::Request::builder().method(method).uri(path);
+        let response = registry.handle(request.body(String::new()).unwrap()).await;
+        let status = response.status().as_u16();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    };
+    let counts = |kind: &str| {
+        let [requests, hits, misses, pulled, pushed] =
+            ["requests", "hits", "misses", "pulled_bytes", "pushed_bytes"]
+                .map(|name| value(&format!("registry_proxy_{name}_total{{type=\"{kind}\"}}")));
+        assert_eq!(requests, hits + misses);
+        let own = ["hits", "misses", "bytes"]
+            .map(|name| value(&format!("wharf_cache_{name}_total{{kind=\"{kind}\"}}")));
+        assert_eq!(own, [hits, misses, pulled]);
+        (hits, misses, pulled, pushed)
+    };
+    assert_eq!([counts("blob"), counts("manifest")], [(0, 0, 0, 0); 2]);
+    let tagged = "/v2/lib/app/manifests/v1".to_owned();
+    let size = origin.manifest().bytes().len() as u64;
+    for (method, expected) in [
+        ("HEAD", (0, 1, size, 0)),
+        ("GET", (1, 1, size, size)),
+        ("HEAD", (2, 1, size, size)),
+    ] {
+        assert_eq!(ask(method, tagged.clone()).await.0, 200);
+        assert_eq!(counts("manifest"), expected);
+    }
+    let config = blob(&digest(b"{}"));
+    assert_eq!(ask("HEAD", config.clone()).await.0, 200); // by the manifest's word: nobody has the blob
+    assert_eq!(ask("GET", blob(&digest(b"other"))).await.0, 404);
+    assert_eq!(counts("blob"), (0, 0, 0, 0));
+    assert_eq!(ask("GET", config.clone()).await.1.as_ref(), b"{}");
+    assert_eq!(counts("blob"), (0, 1, 2, 2));
+    while counts("blob").0 == 0 {
+        assert_eq!(ask("GET", config.clone()).await.1.as_ref(), b"{}"); // until it is kept
+    }
+    let (hits, misses, pulled, pushed) = counts("blob");
+    assert_eq!((pulled, pushed), (2 * misses, 2 * (hits + misses)));
+    assert_eq!(misses, origin.blobs.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
