@@ -76,10 +76,8 @@ pub(super) fn is_transient(error: &Error) -> bool {
         failure.is_lost
             || failure.code.as_deref().is_some_and(|code| {
                 // Classes of PostgreSQL's appendix A: connection exceptions, transaction rollback, operator intervention.
-                matches!(
-                    code,
-                    "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03" | "57P05"
-                ) || code == "25P03"
+                matches!(code, "40001" | "40P01" | "53300" | "55P03" | READ_ONLY | RECOVERY)
+                    || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
                     || code.starts_with("08")
             })
     })
@@ -94,6 +92,12 @@ pub(super) fn is_linked(error: &Error) -> bool {
 pub(super) fn is_fence(error: &Error) -> bool {
     failure(error).is_some_and(|failure| failure.code.as_deref() == Some("22P02"))
 }
+
+/// The connection is one to a standby: a pooler has changed the server behind it, as another connection is refused at
+/// once. A new connection may lead to the primary.
+const READ_ONLY: &str = "25006";
+/// The same, of the statement by which a transaction begins.
+const RECOVERY: &str = "0A000";
 
 fn failure(error: &Error) -> Option<&Failure> {
     error.inner()?.downcast_ref()
@@ -117,7 +121,7 @@ fn refused(doing: &str, refusal: &DbError) -> Error {
 fn kind_of(code: &str) -> ErrorKind {
     match code {
         "28P01" | "28000" => ErrorKind::Unauthorized,
-        "42501" => ErrorKind::Denied,
+        "42501" | READ_ONLY | RECOVERY => ErrorKind::Denied,
         // Database, schema, table, column, function: not what this release made.
         "3D000" | "3F000" | "42P01" | "42703" | "42883" | "42P07" => ErrorKind::Unsupported,
         "53100" => ErrorKind::NoSpace,
@@ -161,7 +165,8 @@ mod tests {
             ("57P01", ErrorKind::Network),
             ("57P03", ErrorKind::Network),
             ("08006", ErrorKind::Network),
-            ("25006", ErrorKind::Storage),
+            ("25006", ErrorKind::Denied),
+            ("0A000", ErrorKind::Denied),
             ("58030", ErrorKind::Storage),
             ("XX000", ErrorKind::Storage),
             ("XX001", ErrorKind::Corrupt),
