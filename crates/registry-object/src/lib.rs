@@ -76,7 +76,8 @@
 //! standby too where it is `remote_apply`; only the note that an upload was used waits for nothing.
 //!
 //! A failover must not go back behind what was acknowledged: `synchronous_standby_names` has to be set for that. Of several hosts
-//! in a URL the first that accepts writes is used, and after a failover the next connection finds the new one.
+//! in a URL the first that accepts writes is used, and after a failover the next connection finds the new one. A connection whose server
+//! accepts no writes any more, as behind a pooler, is closed, and the change is made on the next one.
 //!
 //! A pooler that shares connections out by transactions, as PgBouncer does with `pool_mode = transaction`, is supported and
 //! tested: no prepared statement, setting or lock outlives its transaction. A URL through such a pooler cannot

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use wharf_content::ErrorKind;
+use wharf_registry::Outbox as _;
 use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, Migrate};
 use wharf_testkit::{PgBouncer, PostgreSql, require_peers};
 
@@ -113,6 +114,34 @@ async fn a_server_that_is_away_is_told_and_found_again() {
     server.start_again();
     assert_eq!(database.registry_id().await.unwrap(), id);
     database.check().await.unwrap();
+}
+
+/// As one that has become a standby, to which a pooler still leads.
+#[tokio::test]
+async fn a_server_that_accepts_no_changes_any_more_is_left() {
+    require_peers!("postgres", "psql");
+    let server = PostgreSql::builder().start();
+    let mut options = DatabaseOptions::default();
+    options.request_time = Duration::from_secs(1);
+    let url = DatabaseUrl::parse(&server.socket_url("postgres")).unwrap();
+    let database = Database::open(&url, options).await.unwrap();
+    let refuse_changes = |value| {
+        let change = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+        server.query("postgres", &change);
+        server.query("postgres", "SELECT pg_reload_conf()");
+    };
+    refuse_changes("on");
+    // Until the connection that is open has heard of it.
+    let refused = loop {
+        if let Err(error) = database.subscribe("hook").await {
+            break error;
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::Denied, "{refused}");
+    assert!(refused.to_string().contains("does not allow writes"), "{refused}"); // of the next connection
+    refuse_changes("off");
+    while server.query("postgres", "SHOW default_transaction_read_only") != "off" {}
+    database.subscribe("hook").await.unwrap();
 }
 
 #[tokio::test]
