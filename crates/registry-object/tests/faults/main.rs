@@ -5,7 +5,7 @@
 //! collected twice, a step being a message to the database, or a request to a store that is a directory or a server of S3;
 //! `releases`, in which processes are replaced by those of a later release, one by one; `outages`, in which the database or the server of
 //! the store is stopped for longer than anything waits for it; `directory`, where the store is a directory, and `s3`, where it is a server of S3, to which each process has requests of
-//! which some fail, are refused or lose their answers.
+//! which some fail, are refused or lose their answers. The outages are waited for beside the other parts.
 //!
 //! `cargo test -p wharf-registry-object --test faults` runs it for a while. Variables of the environment set how long:
 //!
@@ -88,30 +88,40 @@ fn main() {
     let runtime = runtime.expect("a runtime");
     let only = std::env::var("WHARF_FAULTS_PART").ok();
     let is_part = |name: &str| only.as_deref().is_none_or(|only| only == name);
-    let needs_store = ["stalls", "outages", "s3"].into_iter().any(is_part);
-    let store = (needs_store && peers_present(&[SeaweedFs::PROGRAM])).then(SeaweedFs::start);
-    if is_part("stalls") {
-        let one_in = number("WHARF_FAULTS_STALLS").unwrap_or(16);
-        let one_in = usize::try_from(one_in).expect("a number of steps");
-        runtime.block_on(stall(store.as_ref(), one_in, seed));
-    }
-    if is_part("releases") {
-        runtime.block_on(update(seed));
-    }
-    if is_part("outages") {
-        runtime.block_on(stop_engines(store.as_ref(), seed));
-    }
-    if is_part("directory") {
-        let directory = directory("wharf-object-");
-        let engines = |database| Engines::in_directory(database, directory.path());
-        runtime.block_on(run("directory", engines, seconds, seed));
-    }
-    if is_part("s3")
-        && let Some(store) = &store
-    {
-        let engines = |database| Engines::in_bucket(database, store);
-        runtime.block_on(run("s3", engines, seconds, seed));
-    }
+    let start_store = |parts: &[&str]| {
+        let is_needed = parts.iter().any(|part| is_part(part)) && peers_present(&[SeaweedFs::PROGRAM]);
+        is_needed.then(SeaweedFs::start)
+    };
+    let (store, stopped) = (start_store(&["stalls", "s3"]), start_store(&["outages"]));
+    runtime.block_on(async {
+        let outages = async {
+            if is_part("outages") {
+                stop_engines(stopped.as_ref(), seed).await;
+            }
+        };
+        let others = async {
+            if is_part("stalls") {
+                let one_in = number("WHARF_FAULTS_STALLS").unwrap_or(16);
+                let one_in = usize::try_from(one_in).expect("a number of steps");
+                stall(store.as_ref(), one_in, seed).await;
+            }
+            if is_part("releases") {
+                update(seed).await;
+            }
+            if is_part("directory") {
+                let directory = directory("wharf-object-");
+                let engines = |database| Engines::in_directory(database, directory.path());
+                run("directory", engines, seconds, seed).await;
+            }
+            if is_part("s3")
+                && let Some(store) = &store
+            {
+                let engines = |database| Engines::in_bucket(database, store);
+                run("s3", engines, seconds, seed).await;
+            }
+        };
+        tokio::join!(outages, others) // whoever waits for an engine that is stopped leaves the cores to the others
+    });
 }
 
 /// Stops processes at one of so many steps of each kind, side by side.

@@ -1,7 +1,8 @@
 //! The conditions that must hold afterwards.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{convert::identity, num::NonZeroU32, time::Duration};
 
+use futures_util::{StreamExt as _, future::join_all, stream};
 use wharf_registry::{Backend as _, GcOptions};
 use wharf_registry_object::{FsckFinding, FsckOptions, FsckReport, ObjectBackend};
 use wharf_testkit::{history::is_linearizable, sha256};
@@ -12,6 +13,9 @@ use crate::{
     http::request,
     store_faults::Faults,
 };
+
+/// The images that are pulled at a time.
+const PULLS: usize = 4;
 
 pub(crate) async fn all(crowd: &Crowd, engines: &Engines) -> String {
     let mut operations = 0;
@@ -32,34 +36,39 @@ pub(crate) async fn all(crowd: &Crowd, engines: &Engines) -> String {
     )
 }
 
-/// Pulls each image that was acknowledged from each of so many processes, and returns how many images they are.
+/// Pulls each image that was acknowledged from each of so many processes, several at a time, and returns how many images they are.
 async fn pull_all(crowd: &Crowd, processes: usize) -> usize {
     let images = crowd.images().clone();
-    for ((repository, digest), image) in &images {
+    let pulls = images.iter().map(|((repository, digest), image)| async move {
         let manifest = (format!("/v2/{repository}/manifests/{digest}"), &image.manifest);
         let blobs = image
             .blobs
             .iter()
             .map(|blob| (format!("/v2/{repository}/blobs/{}", sha256(blob)), blob));
         for (path, bytes) in std::iter::once(manifest).chain(blobs) {
-            for process in 0..processes {
-                let answer = loop {
-                    let address = crowd.processes.address(process).expect("it serves");
-                    match request(&address, "GET", &path, "", b"").await {
-                        Ok(answer) if answer.status != 503 => break answer,
-                        // One that was just started, or whose connections to the database are those before the restart.
-                        _ => tokio::time::sleep(Duration::from_millis(50)).await,
-                    }
-                };
-                assert_eq!(answer.status, 200, "{path} of process {process}");
-                assert!(
-                    answer.body == *bytes,
-                    "{path} of process {process} has other bytes"
-                );
-            }
+            let answers = (0..processes).map(|process| assert_answers(crowd, process, &path, bytes));
+            join_all(answers).await;
         }
-    }
+    });
+    stream::iter(pulls).for_each_concurrent(PULLS, identity).await;
     images.len()
+}
+
+/// Waits until a process answers with these bytes.
+async fn assert_answers(crowd: &Crowd, process: usize, path: &str, bytes: &[u8]) {
+    let answer = loop {
+        let address = crowd.processes.address(process).expect("it serves");
+        match request(&address, "GET", path, "", b"").await {
+            Ok(answer) if answer.status != 503 => break answer,
+            // One that was just started, or whose connections to the database are those before the restart.
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    assert_eq!(answer.status, 200, "{path} of process {process}");
+    assert!(
+        answer.body == *bytes,
+        "{path} of process {process} has other bytes"
+    );
 }
 
 /// Collects at once what nobody needs, and checks what is left.
