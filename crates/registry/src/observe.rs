@@ -189,7 +189,8 @@ pub struct Answered {
     /// Whether the whole body was handed to the connection.
     pub complete: bool,
     /// Bytes of the content that a [pull-through cache](crate::Registry::with_upstream) fetched from upstream for the
-    /// answer: 0 if it had the content. `None` without upstream, and for answers without content.
+    /// answer: 0 if it had the content. `None` without upstream, for answers without content, and if the client went before
+    /// any content came.
     pub fetched: Option<u64>,
     /// The time from the head of the request to the end of the answer.
     pub duration: Duration,
@@ -242,7 +243,7 @@ impl Drop for Observation {
     fn drop(&mut self) {
         self.answered.received = self.received.load(Ordering::Relaxed);
         if self.is_body_fetched {
-            self.answered.fetched = Some(self.answered.sent);
+            self.answered.fetched = Some(self.answered.sent).filter(|sent| *sent > 0);
         }
         self.answered.duration = self.started.elapsed();
         self.observer.answered(&self.answered);
