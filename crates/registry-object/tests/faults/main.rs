@@ -96,7 +96,7 @@ fn main() {
     runtime.block_on(async {
         let outages = async {
             if is_part("outages") {
-                stop_engines(stopped.as_ref(), seed).await;
+                Box::pin(stop_engines(stopped.as_ref(), seed)).await;
             }
         };
         let others = async {
