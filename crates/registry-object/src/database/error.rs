@@ -93,10 +93,10 @@ pub(super) fn is_fence(error: &Error) -> bool {
     failure(error).is_some_and(|failure| failure.code.as_deref() == Some("22P02"))
 }
 
-/// The connection is one to a standby: a pooler has changed the server behind it, as another connection is refused at
-/// once. A new connection may lead to the primary.
+/// The code of a statement that a standby has refused. A connection to a standby is refused when it is made, so a pooler has
+/// changed the server behind this one; a new connection may lead to the primary.
 const READ_ONLY: &str = "25006";
-/// The same, of the statement by which a transaction begins.
+/// The code of the statement that begins a transaction and that a standby has refused.
 const RECOVERY: &str = "0A000";
 
 fn failure(error: &Error) -> Option<&Failure> {
